@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory without libc: the core includes this instead of <string.h>. mem_copy and mem_fill use no
+ * vector register and are safe while the guest's vector state is live on the host CPU. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include "base/types.h"
+
+static inline void mem_copy(void *dst, const void *src, size_t n)
+{
+    __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
+}
+
+static inline void mem_fill(void *dst, u8 value, size_t n)
+{
+    __asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(value) : "memory");
+}
+
+/* <0, 0, >0 as memcmp. */
+int mem_compare(const void *a, const void *b, size_t n);
+bool str_equal(const char *a, const char *b);
+size_t str_length(const char *s);
+/* Copies src with truncation; dst is always terminated when size > 0. */
+void str_copy(char *dst, const char *src, size_t size);
+
+/* Zeroed memory, NULL when the host has none. mem_free(NULL) is fine. */
+void *mem_alloc(size_t n) __attribute__((malloc));
+/* Zeroed array; NULL on overflow of n * size too. */
+void *mem_alloc_array(size_t n, size_t size) __attribute__((malloc));
+/* Zeroed and aligned to align, a power of two of at least 8. */
+void *mem_alloc_aligned(size_t align, size_t n) __attribute__((malloc));
+void *mem_resize(void *p, size_t n) must_check;
+void mem_free(void *p);
+
+static inline void auto_mem_free_(void *p)
+{
+    mem_free(*(void **)p);
+}
+/* Local pointer freed at end of scope. */
+#define auto_free __attribute__((cleanup(auto_mem_free_)))
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The engine interface: a technique is a way to run a virtual CPU until it needs the monitor. */
+#ifndef VM_ENGINE_H
+#define VM_ENGINE_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct vm;
+struct vcpu;
+struct x86_state;
+struct x86_cpu_model;
+
+enum engine_caps {
+    ENGINE_SMP = 1 << 0,
+    ENGINE_LAPIC = 1 << 1,       /* has the local APIC itself; HALT never leaves run() */
+    ENGINE_SINGLE_STEP = 1 << 2,
+    ENGINE_INTERCEPT = 1 << 3,   /* honours vcpu->intercepts */
+    ENGINE_STORE_BUFFER = 1 << 4,
+    ENGINE_NATIVE_TSC = 1 << 5,  /* the guest's RDTSC never exits */
+};
+
+/* Why run() came back: control only. Data accesses happen inside run() by calling vm/vcpu.h. */
+enum vcpu_stop {
+    VCPU_HALT,     /* HLT, from engines without a local APIC of their own */
+    VCPU_KICKED,   /* asked to by kick(), or an event the loop must look at */
+    VCPU_RESET,
+    VCPU_SHUTDOWN, /* triple fault */
+    VCPU_DEBUG,
+    VCPU_FATAL,    /* vcpu->error says why; the machine stops */
+};
+
+enum memory_event_kind {
+    MEMORY_MAP, MEMORY_UNMAP, MEMORY_PROTECT, MEMORY_LOG_ON, MEMORY_LOG_OFF,
+    MEMORY_CODE_WRITTEN, /* somebody other than the engine stored into [start, start+size) */
+};
+struct memory_event {
+    enum memory_event_kind kind;
+    u64 start, size; /* guest physical */
+    void *host;      /* MAP */
+    bool read_only;
+};
+
+struct engine_ops {
+    const char *name;
+    const char *description;
+    u64 caps;
+    /* What this host offers: 0, or -errno with the reason and the likely cure. Touches nothing. */
+    int (*probe)(struct err *);
+    /* The processor model it can run at most. */
+    int (*model)(struct x86_cpu_model *, struct err *);
+    int (*vm_init)(struct vm *, struct err *);
+    int (*vcpu_init)(struct vcpu *, struct err *);
+    /* Runs on the vCPU's thread. EINTR and EAGAIN of the host are no errors. */
+    enum vcpu_stop (*run)(struct vcpu *);
+    /* Makes run() return soon with KICKED or take a pending interrupt: any thread,
+     * async-signal-safe, idempotent, never lost. */
+    void (*kick)(struct vcpu *);
+    /* Only while run() is not running and the last access is complete. */
+    int (*get_state)(struct vcpu *, struct x86_state *, struct err *);
+    int (*set_state)(struct vcpu *, const struct x86_state *, struct err *);
+    void (*memory_event)(struct vm *, const struct memory_event *);
+    /* For engines with ENGINE_LAPIC: a message-signalled interrupt, and lines that feed LINT0. */
+    int (*msi)(struct vm *, u64 addr, u32 data);
+    void (*vcpu_fini)(struct vcpu *);
+    void (*vm_fini)(struct vm *);
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A virtual processor: a host thread, an engine's private part, its local APIC and what is pending
+ * for it. Engines call the vcpu_* access functions from inside run(); each is counted. */
+#ifndef VM_VCPU_H
+#define VM_VCPU_H
+
+#include "base/os.h"
+#include "isa/x86/state.h"
+#include "vm/engine.h"
+#include "vm/stats.h"
+
+struct vm;
+struct x86_cpu;
+
+/* vcpu->request: set by any thread, looked at by the engine between instructions. */
+enum vcpu_request {
+    VCPU_REQ_KICK = 1 << 0,      /* leave run() with VCPU_KICKED */
+    VCPU_REQ_INTERRUPT = 1 << 1, /* the local APIC or PIC may have a vector: vcpu_take_interrupt */
+    VCPU_REQ_NMI = 1 << 2,
+    VCPU_REQ_INIT = 1 << 3,
+    VCPU_REQ_SIPI = 1 << 4,
+    VCPU_REQ_MEMORY = 1 << 5,    /* mappings or code changed: the engine looks at its own queue */
+};
+
+struct vcpu {
+    struct vm *vm;
+    unsigned index;   /* and local APIC ID */
+    void *engine;     /* the engine's private part */
+    struct x86_lapic lapic; /* the live local APIC while the engine has none of its own */
+    struct os_mutex lapic_lock;
+    u32 request;      /* enum vcpu_request, atomic */
+    u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request */
+    struct exit_counters exits; /* written by the vCPU's thread */
+    struct err error; /* with VCPU_FATAL */
+    /* The rest belongs to vm/ (vcpu_priv.h). */
+    struct vcpu_priv *priv;
+};
+
+/* Accesses from inside run(). They return 0, or 1 when the engine must leave run() with
+ * VCPU_KICKED after completing the instruction (reset, power-off, pause asked for by a device). */
+int vcpu_io(struct vcpu *v, u16 port, unsigned size, bool write, u32 *value);
+int vcpu_mmio(struct vcpu *v, gpa_t addr, unsigned size, bool write, u64 *value);
+/* 0, 1 as above, or -1: the guest gets #GP. */
+int vcpu_msr(struct vcpu *v, u32 index, bool write, u64 *value);
+void vcpu_cpuid(struct vcpu *v, const struct x86_state *s, u32 leaf, u32 subleaf, u32 out[4]);
+/* -1: the guest gets #UD. Arguments in the state's registers, result in rax. */
+int vcpu_hypercall(struct vcpu *v, struct x86_state *s);
+
+/* For engines without ENGINE_LAPIC, on the vCPU's thread when the guest can take an interrupt:
+ * acknowledges the best pending vector (local APIC, then the PIC through LINT0); -1: none. */
+int vcpu_take_interrupt(struct vcpu *v);
+/* True when vcpu_take_interrupt would give a vector. */
+bool vcpu_has_interrupt(struct vcpu *v);
+/* Task-priority register as CR8 shows it. */
+void vcpu_set_tpr(struct vcpu *v, u64 cr8);
+u64 vcpu_get_tpr(struct vcpu *v);
+/* Guest TSC now, without the offset of the state. */
+u64 vcpu_tsc(struct vcpu *v);
+
+/* Sets request bits and kicks. Any thread. */
+void vcpu_post(struct vcpu *v, u32 bits);
+static inline u32 vcpu_requests(struct vcpu *v)
+{
+    return __atomic_load_n(&v->request, __ATOMIC_ACQUIRE);
+}
+/* Clears bits and returns those that were set. */
+u32 vcpu_consume(struct vcpu *v, u32 bits);
+
+static inline void vcpu_count(struct vcpu *v, enum exit_reason r)
+{
+    v->exits.count[r]++;
+}
+
+#endif
