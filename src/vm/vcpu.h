@@ -6,6 +6,7 @@
 
 #include "base/os.h"
 #include "isa/x86/state.h"
+#include "vm/clock.h"
 #include "vm/engine.h"
 #include "vm/stats.h"
 
@@ -28,6 +29,9 @@ struct vcpu {
     void *engine;     /* the engine's private part */
     struct x86_lapic lapic; /* the live local APIC while the engine has none of its own */
     struct os_mutex lapic_lock;
+    struct vtimer lapic_timer; /* fires when lapic's timer may have expired */
+    u64 tsc_offset;   /* copy of the state's, for TSC-deadline: lapic_set_tsc_offset; lapic_lock */
+    u8 sipi_vector;   /* atomic, stored before VCPU_REQ_SIPI */
     u32 request;      /* enum vcpu_request, atomic */
     u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request */
     struct exit_counters exits; /* written by the vCPU's thread */
