@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Heap and memory helpers over the hosted C library. */
+#include "base/mem.h"
+
+#include "base/bits.h"
+#include <stdlib.h>
+
+int mem_compare(const void *a, const void *b, size_t n)
+{
+    const u8 *p = a, *q = b;
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != q[i])
+            return p[i] < q[i] ? -1 : 1;
+    return 0;
+}
+
+size_t str_length(const char *s)
+{
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return n;
+}
+
+bool str_equal(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+void str_copy(char *dst, const char *src, size_t size)
+{
+    if (!size)
+        return;
+    size_t n = MIN(str_length(src), size - 1);
+    mem_copy(dst, src, n);
+    dst[n] = '\0';
+}
+
+void *mem_alloc(size_t n)
+{
+    return calloc(1, n ? n : 1);
+}
+
+void *mem_alloc_array(size_t n, size_t size)
+{
+    return calloc(n ? n : 1, size ? size : 1);
+}
+
+void *mem_alloc_aligned(size_t align, size_t n)
+{
+    if (n > SIZE_MAX - align)
+        return NULL;
+    n = align_up(n ? n : 1, align);
+    void *p = aligned_alloc(align, n);
+    if (p)
+        mem_fill(p, 0, n);
+    return p;
+}
+
+void *mem_resize(void *p, size_t n)
+{
+    return realloc(p, n ? n : 1);
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
