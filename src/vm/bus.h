@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Intervals of port and memory-mapped addresses, and who answers in them. Look-ups take no lock
- * (the table is replaced as a whole); changes are rare and serialised by the bus's own lock. */
+/* Intervals of port and memory-mapped addresses, and who answers in them. Look-ups take no lock: a
+ * sequence number tells them that the table changed under them. Changes are rare, and serialised by
+ * the bus's own lock. */
 #ifndef VM_BUS_H
 #define VM_BUS_H
 

@@ -4,6 +4,7 @@
 #ifndef VM_CLOCK_H
 #define VM_CLOCK_H
 
+#include "base/err.h"
 #include "base/list.h"
 #include "base/types.h"
 
@@ -57,5 +58,14 @@ static inline void vtimer_cancel(struct vtimer *t)
     if (t->clock)
         t->clock->ops->cancel(t->clock, t);
 }
+
+/* The machine's clock: follows os_clock_ns() while it runs, timers are called on the loop's thread.
+ * Made standing still at virtual time 0. */
+struct os_loop;
+int clock_create(struct clock **out, struct os_loop *loop, struct err *e) must_check;
+void clock_destroy(struct clock *c);
+void clock_run(struct clock *c, bool run);
+/* Continues from another machine's time; while it stands still. */
+void clock_set(struct clock *c, u64 now_ns);
 
 #endif

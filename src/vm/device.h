@@ -91,10 +91,12 @@ struct device_type {
 struct device {
     const struct device_type *type;
     char id[32];          /* "uart0" */
+    bool live;            /* init succeeded, fini is due */
     struct os_mutex lock; /* everything behind io(), timers and back-end events of this device */
 };
 
-/* Allocates a zeroed instance; the caller fills in what it needs and calls device_init. */
+/* Allocates a zeroed instance with the options' defaults; the caller fills in what it needs and
+ * calls device_init. NULL: no memory. */
 struct device *device_alloc(const struct device_type *type, const char *id);
 int device_init(struct device *d, struct err *e) must_check;
 void device_reset(struct device *d, enum reset_kind kind);
@@ -103,7 +105,7 @@ void device_destroy(struct device *d);
 /* One access under the device's lock. */
 enum io_result device_io(struct device *d, unsigned region, struct io_access *a);
 
-/* Sets options from "name=value,name=value" (NULL: defaults only). */
+/* Sets options from "name=value,name=value" (a bool alone means true; NULL changes nothing). */
 int device_set_options(struct device *d, const char *text, struct err *e) must_check;
 
 /* State as bytes, by the state table: device_save returns the size needed (and writes when buf is

@@ -55,6 +55,9 @@ int vcpu_hypercall(struct vcpu *v, struct x86_state *s);
 int vcpu_take_interrupt(struct vcpu *v);
 /* True when vcpu_take_interrupt would give a vector. */
 bool vcpu_has_interrupt(struct vcpu *v);
+/* For engines without ENGINE_LAPIC: applies VCPU_REQ_INIT and VCPU_REQ_SIPI (bits, consumed by the
+ * caller) to the processor's state. True when it changed. */
+bool vcpu_apply_startup(struct vcpu *v, u32 bits, struct x86_state *s);
 /* Task-priority register as CR8 shows it. */
 void vcpu_set_tpr(struct vcpu *v, u64 cr8);
 u64 vcpu_get_tpr(struct vcpu *v);
