@@ -66,14 +66,25 @@ struct x86_tlb_entry {
     u64 tag[3];  /* by enum x86_access */
     u64 addend;  /* host address - linear address */
     u64 pa;      /* physical page, valid when any tag matches or slow is set */
-    u64 slow;    /* linear page | permission bits, for pages that are not plain RAM (MMIO, code) */
-    u64 reserved[2];
+    u64 slow;    /* linear page | BIT(access) of what is allowed, whatever the page is; NONE: nothing */
+    u64 info;    /* X86_TLB_GLOBAL, size of the guest's page as a shift */
+    u64 reserved;
 };
+enum { X86_TLB_GLOBAL = 0x100, X86_TLB_SHIFT = 0x3f };
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_NONE ((u64)1) /* not page-aligned: never equals a page address */
 
 /* Translations by privilege, so that CPL changes flush nothing. */
-enum x86_tlb_index { X86_TLB_USER, X86_TLB_KERNEL, X86_TLB_KERNEL_AC /* SMAP lifted */, X86_TLB_COUNT };
+enum x86_tlb_index {
+    X86_TLB_USER,
+    X86_TLB_KERNEL,
+    X86_TLB_KERNEL_AC, /* SMAP lifted by EFLAGS.AC */
+    X86_TLB_FILLED,    /* number of the above */
+    /* Never holds a tag, so that every access takes the slow path: in use while each access must be
+     * looked at (alignment checks, data breakpoints, a store buffer). */
+    X86_TLB_CHECKED = X86_TLB_FILLED,
+    X86_TLB_COUNT,
+};
 
 /* Events that can be sent to the monitor instead of the guest. */
 struct x86_intercepts {
@@ -83,7 +94,11 @@ struct x86_intercepts {
 enum {
     X86_ICPT_SYSCALL = 1 << 0, X86_ICPT_INT = 1 << 1, X86_ICPT_IRET = 1 << 2,
     X86_ICPT_PRIVILEGED = 1 << 3, X86_ICPT_TABLE = 1 << 4, X86_ICPT_SINGLE_STEP = 1 << 5,
+    X86_ICPT_EXCEPTION = 1 << 31, /* in cpu->intercept: cpu->fault was to be delivered */
 };
+
+/* Bits of cpu->request that exec itself sets; the others belong to the engine. */
+#define X86_REQUEST_STOP ((u32)1 << 31) /* an operation returned X86_STOP: leave after the instruction */
 
 struct x86_cpu {
     struct x86_state s; /* first: generated stubs address it from the cpu pointer */
@@ -100,13 +115,18 @@ struct x86_cpu {
     u8 vm86;
     u8 real;      /* CR0.PE clear */
     u8 stack_size; /* 2, 4, 8: width of SP */
-    u8 tlb_index; /* enum x86_tlb_index for data accesses of the current privilege */
+    u8 tlb_index; /* enum x86_tlb_index the fast path looks in: privilege, or X86_TLB_CHECKED */
+    u8 privilege; /* enum x86_tlb_index of data accesses at the current CPL and EFLAGS.AC */
+    u8 align_check; /* #AC is armed: CR0.AM, EFLAGS.AC, CPL 3 */
+    u8 data_breaks; /* bit per debug register that watches data or ports */
+    u8 code_breaks; /* bit per debug register that watches execution */
     u8 flat;      /* bit per x86_sreg: base 0, no limit or attribute check needed for data access */
     u64 rip_mask; /* 0xffffffff outside 64-bit mode */
 
     struct x86_event fault;       /* set with X86_EXCEPTION */
     u64 fault_rip;                /* of the running instruction */
     struct x86_intercepts intercepts;
+    u32 intercept;                /* with X86_INTERCEPT: the X86_ICPT_* bit that was hit */
 
     /* Set from other threads or by ops when something may be pending; polled between
      * instructions and by long string instructions. */
@@ -114,16 +134,21 @@ struct x86_cpu {
 
     u8 vector_live;   /* the guest's vector and x87 state is in the host's registers, s.xsave is stale */
     u8 trap_pending;  /* single step or data breakpoint: #DB after the instruction, bits in dr6_pending */
-    u8 tlb_global_used;
     u64 dr6_pending;
 
     /* When not NULL every store of the guest (and A/D updates) goes to it instead of memory, and
-     * loads see it: lockstep runs a block here before the other engine runs it for real. */
+     * loads see it: lockstep runs a block here before the other engine runs it for real. Call
+     * x86_cpu_derive after changing it. */
     struct x86_store_buffer *stores;
 
     u64 retired; /* instructions, kept by the loop that drives exec */
 
-    struct x86_tlb_entry tlb[X86_TLB_COUNT][X86_TLB_SIZE];
+    /* Which entries hold something, by whether the translation is global: a flush costs what was
+     * filled, not the size of the TLB. Linear ranges [low, high] that hold parts of large pages, one
+     * for each half of the address space: INVLPG elsewhere has one entry to drop. */
+    u64 tlb_used[X86_TLB_FILLED][2][X86_TLB_SIZE / 64];
+    u64 tlb_large_low[2], tlb_large_high[2];
+    alignas(64) struct x86_tlb_entry tlb[X86_TLB_COUNT][X86_TLB_SIZE];
 };
 
 /* Puts cpu into the state of x86_state_reset and derives. */
@@ -131,6 +156,8 @@ void x86_cpu_init(struct x86_cpu *cpu, const struct x86_ops *ops, void *owner,
                   const struct x86_cpu_model *model, u32 id, bool bsp);
 /* Recomputes every derived field from cpu->s (after set_state, mode switches). Does not flush. */
 void x86_cpu_derive(struct x86_cpu *cpu);
+/* The part of it that EFLAGS.AC and CPL decide. */
+void x86_cpu_derive_privilege(struct x86_cpu *cpu);
 /* Selectors, hidden parts and control registers that no sequence of instructions could have made
  * are refused: 0 or -EINVAL with the field's name. Used on state that comes from outside. */
 struct err;
@@ -146,6 +173,12 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only);
  * to do. Handlers of vector instructions acquire; everything that leaves the core releases. */
 void x86_vector_acquire(struct x86_cpu *cpu);
 void x86_vector_release(struct x86_cpu *cpu);
+
+/* True for an address whose bits 63:47 are equal. */
+static inline bool x86_canonical(u64 va)
+{
+    return (u64)((i64)(va << 16) >> 16) == va;
+}
 
 /* Raises an exception: fills cpu->fault and returns X86_EXCEPTION. */
 int x86_raise(struct x86_cpu *cpu, unsigned vector);

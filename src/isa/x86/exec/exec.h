@@ -10,8 +10,10 @@
  * the model's CPUID does not show gets the #UD handler. code is the encoding, insn->len bytes.
  * Never fails.
  *
- * A handler is entered with cpu->s.rip already past the instruction (masked to the mode), and
- * returns enum x86_result; on X86_EXCEPTION and X86_INTERCEPT the caller puts rip back. */
+ * A handler is entered with cpu->s.rip already past the instruction (masked to the mode) and
+ * cpu->fault_rip at it, and returns enum x86_result; on X86_EXCEPTION, X86_INTERCEPT and X86_REPEAT
+ * the caller puts rip back. Before each instruction the caller clears the two interrupt shadows (a
+ * handler that sets one returns X86_END) and EFLAGS.RF (put back on X86_EXCEPTION). */
 void x86_exec_bind(struct x86_cpu *cpu, struct x86_insn *insn, const u8 *code);
 
 /* The groups bind chains through; each returns the handler or NULL when the op is not its own. */
@@ -27,6 +29,14 @@ int x86_fetch(struct x86_cpu *cpu, struct x86_insn *insn, u8 bytes[16]);
  * breakpoint traps: everything but external interrupts. Slow and complete: used by KVM's fall-back
  * and by tests. Returns X86_OK, X86_HALT, X86_TRIPLE, X86_STOP or X86_INTERCEPT. */
 int x86_step(struct x86_cpu *cpu);
+
+/* True when the next instruction must go through x86_step: single step, an instruction breakpoint,
+ * a data breakpoint, EFLAGS.RF, or a trap that waits. Only handlers that return X86_END make it true. */
+static inline bool x86_wants_step(const struct x86_cpu *cpu)
+{
+    return (cpu->s.rflags & (X86_TF | X86_RF)) || cpu->code_breaks ||
+           cpu->data_breaks || cpu->trap_pending;
+}
 
 /* Delivers an event through the IDT (real mode: IVT), with double and triple faults:
  * X86_OK, X86_TRIPLE or X86_INTERCEPT. */
