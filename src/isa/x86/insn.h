@@ -37,7 +37,10 @@ enum x86_insn_flags {
 /* 64 bytes: a cache line in the block cache. */
 struct x86_insn {
     x86_exec_fn exec; /* chosen by x86_exec_bind(); NULL from the decoder */
-    void *aux;        /* what exec needs beside: a host stub; NULL from the decoder */
+    union {           /* what exec needs beside; NULL from the decoder */
+        void *aux;    /* a host stub */
+        u16 place[4]; /* byte offsets of register operands in struct x86_cpu (exec/integer.h) */
+    };
     u64 imm;          /* first immediate, relative displacement (sign-extended), moffs or far offset */
     i32 disp;         /* displacement of the memory operand, EVEX disp8*N applied */
     u16 form;         /* enum x86_form_id: x86_forms[form] */

@@ -102,6 +102,7 @@ enum {
 
 struct x86_cpu {
     struct x86_state s; /* first: generated stubs address it from the cpu pointer */
+    u64 zero;           /* always 0: what an absent base or index register reads as */
 
     const struct x86_ops *ops;
     void *owner;                     /* the engine's vCPU */
