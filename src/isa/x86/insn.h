@@ -41,7 +41,8 @@ struct x86_insn {
         void *aux;    /* a host stub */
         u16 place[4]; /* byte offsets of register operands in struct x86_cpu (exec/integer.h) */
     };
-    u64 imm;          /* first immediate, relative displacement (sign-extended), moffs or far offset */
+    u64 imm;          /* first immediate (extended as its operand says), relative displacement
+                       * (sign-extended), moffs or far offset */
     i32 disp;         /* displacement of the memory operand, EVEX disp8*N applied */
     u16 form;         /* enum x86_form_id: x86_forms[form] */
     u16 op;           /* enum x86_op */
@@ -123,6 +124,7 @@ enum x86_opnd_size {
     X86_SZ_FSAVE, /* 94 or 108 */
     X86_SZ_FX,    /* 512 */
     X86_SZ_XSAVE, /* by XCR0 */
+    X86_SZ_ADDR,  /* a register of the address size */
     X86_SZ_ANY,   /* no access of defined size: LEA, INVLPG, prefetch, NOP Ev */
 };
 
@@ -158,6 +160,7 @@ enum x86_form_flags {
     X86_F_MASK = 1 << 15, X86_F_MASKZ = 1 << 16, /* EVEX opmask, zeroing allowed */
     X86_F_MASK_REQ = 1 << 17, /* aaa must not be 0 (gathers, scatters) */
     X86_F_PROT = 1 << 18,    /* #UD in real and virtual-8086 mode */
+    X86_F_VL = 1 << 19,      /* needs AVX512VL too when the vector is shorter than 64 bytes */
 };
 
 struct x86_form {
@@ -165,11 +168,12 @@ struct x86_form {
     const char *spec;  /* specification key, e.g. "SDM2 ADD" */
     struct x86_opnd opnd[X86_OPND_MAX];
     u16 op;            /* enum x86_op */
-    u16 feature;       /* enum x86_feature that CPUID must show, 0: always there */
+    u16 feature, feature2; /* enum x86_feature: all that CPUID must show, 0: none */
     u16 flags_read, flags_written, flags_undefined; /* X86_CF ... (bits above 15 do not occur) */
     u8 cls;            /* enum x86_class */
     u8 faults;         /* exception-class number of SDM2 2.4 and 2.8 (0 none, 1..13, EVEX: |0x80) */
     u32 flags;         /* enum x86_form_flags */
+    const char *names; /* "cbw,cwde,cdqe": text by operand size, jCXZ by address size; or NULL */
 };
 extern const struct x86_form x86_forms[];
 
