@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* doppel run in parts: run.c reads the options, session.c runs the machine at the user's terminal,
+ * stat.c prints the counters. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include "machine/machine.h"
+
+struct run_request {
+    struct machine_config machine;
+    const char *serial[MACHINE_SERIALS]; /* back-end specifications */
+    unsigned serials;
+    char **command; /* after "--"; NULL: an interactive machine */
+    int command_length;
+    bool stat, json, quiet, dry_run;
+    unsigned verbose;
+    char kernel_path[4096], initrd_path[4096], append[4096];
+};
+
+/* Runs the machine to its end; returns the process's exit status. */
+int session_run(struct run_request *r);
+/* Prints the exit counters of a machine that has stopped (to standard error, JSON if asked). */
+void stat_print(struct machine *m, bool json);
+
+#endif

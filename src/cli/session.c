@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A machine at the user's terminal: builds it, connects the serial ports, runs the event loop on a
+ * thread of its own, waits for the end, and turns the end into a message and an exit status. */
+#include "cli/run.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/command.h"
+#include "host/chardev_fd.h"
+#include "host/terminal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct session {
+    struct run_request *request;
+    struct os_loop *loop;
+    struct os_thread *io;
+    struct signal_watch *signals;
+    struct machine *machine;
+    struct terminal_escape escape;
+    u64 progress_ns; /* when a slow step began to be shown; 0: nothing shown */
+    u64 start_ns;
+    int output_error; /* errno of a broken standard output */
+    int signal;       /* that ended the machine */
+};
+
+static void stop_machine(struct session *s)
+{
+    struct machine *m = __atomic_load_n(&s->machine, __ATOMIC_ACQUIRE);
+    if (m)
+        vm_request_end(machine_vm(m), VM_STOPPED, 0);
+}
+
+static size_t filter_keys(void *ctx, u8 *data, size_t n)
+{
+    struct session *s = ctx;
+    enum terminal_key key;
+    size_t left = terminal_filter(&s->escape, data, n, &key);
+    if (key == TERMINAL_KEY_QUIT)
+        stop_machine(s);
+    else if (key == TERMINAL_KEY_HELP)
+        fprintf(stderr, "\r\nCtrl-A x: end the machine   Ctrl-A Ctrl-A: send Ctrl-A\r\n");
+    return left;
+}
+
+static void output_broken(void *ctx, int error)
+{
+    struct session *s = ctx;
+    s->output_error = error;
+    stop_machine(s);
+}
+
+static void on_signal(void *ctx, int sig)
+{
+    struct session *s = ctx;
+    s->signal = sig;
+    stop_machine(s);
+}
+
+/* Shows a slow step after half a second, on a terminal only. */
+static void show_progress(void *ctx, const char *what, unsigned permille)
+{
+    struct session *s = ctx;
+    u64 now = os_clock_ns();
+    if (s->request->quiet || !terminal_is(STDERR_FILENO) || now - s->start_ns < 500000000)
+        return;
+    if (s->progress_ns && now - s->progress_ns < 100000000 && permille < 1000)
+        return;
+    s->progress_ns = now;
+    fprintf(stderr, "\rdoppel: %s ... %u%%\033[K", what, permille / 10);
+}
+
+static void clear_progress(struct session *s)
+{
+    if (s->progress_ns)
+        fprintf(stderr, "\r\033[K");
+    s->progress_ns = 0;
+}
+
+/* Standard input and output as a serial port. */
+static int open_stdio(struct session *s, struct chardev **out, struct err *e)
+{
+    struct chardev_fd_config c = {.in = STDIN_FILENO, .out = STDOUT_FILENO,
+                                  .broken = output_broken, .ctx = s};
+    if (terminal_is(STDIN_FILENO))
+        c.filter = filter_keys;
+    return chardev_fd_create(out, s->loop, &c, e);
+}
+
+static int open_serials(struct session *s, struct err *e)
+{
+    struct run_request *r = s->request;
+    if (!r->serials)
+        r->serial[r->serials++] = r->command ? "null" : "stdio";
+    for (unsigned i = 0; i < r->serials; i++) {
+        int err = 0;
+        if (!strcmp(r->serial[i], "stdio"))
+            err = open_stdio(s, &r->machine.serial[i], e);
+        else if (strcmp(r->serial[i], "none") != 0)
+            err = chardev_open(&r->machine.serial[i], s->loop, r->serial[i], e);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static void *io_main(void *ctx)
+{
+    struct session *s = ctx;
+    int err = os_loop_run(s->loop);
+    if (err)
+        log_error("run", "the event loop failed: %s", err_name(err));
+    return NULL;
+}
+
+static int set_up(struct session *s, struct err *e)
+{
+    static const int ending[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, 0};
+    struct run_request *r = s->request;
+    int err = os_loop_create(&s->loop, e);
+    if (!err)
+        err = signal_watch_create(&s->signals, s->loop, ending, on_signal, s, e);
+    if (!err)
+        err = open_serials(s, e);
+    if (err)
+        return err;
+    r->machine.progress = show_progress;
+    r->machine.progress_ctx = s;
+    struct machine *m = NULL;
+    err = machine_create(&m, &r->machine, s->loop, e);
+    clear_progress(s);
+    __atomic_store_n(&s->machine, m, __ATOMIC_RELEASE);
+    return err;
+}
+
+static void tear_down(struct session *s)
+{
+    if (s->io) {
+        os_loop_stop(s->loop);
+        os_thread_join(s->io);
+    }
+    terminal_restore();
+    machine_destroy(s->machine);
+    for (unsigned i = 0; i < MACHINE_SERIALS; i++)
+        chardev_destroy(s->request->machine.serial[i]);
+    signal_watch_destroy(s->signals);
+    os_loop_destroy(s->loop);
+}
+
+static int status_of(struct session *s, enum vm_end why, int status, const struct err *e)
+{
+    if (s->output_error) {
+        cli_note("writing to standard output: %s", strerror(s->output_error));
+        return STATUS_FAILURE;
+    }
+    switch (why) {
+    case VM_POWEROFF:
+    case VM_RESET: return 0;
+    case VM_EXITED: return status & 0xff;
+    case VM_STOPPED:
+        if (s->signal) {
+            cli_note("ended by signal %s", strsignal(s->signal));
+            return 128 + s->signal;
+        }
+        if (!s->request->quiet)
+            fprintf(stderr, "\ndoppel: ended by the user\n");
+        return 0;
+    case VM_CRASHED:
+        cli_note("the guest crashed: triple fault (an exception it could not deliver)");
+        return STATUS_FAILURE;
+    case VM_FAILED:
+        cli_report(e);
+        return STATUS_FAILURE;
+    default: return STATUS_FAILURE;
+    }
+}
+
+static int run_machine(struct session *s, struct err *e)
+{
+    struct run_request *r = s->request;
+    int guest_status = 0;
+    if (!r->quiet && !r->command)
+        cli_note("%s; %s%s", machine_engine_reason(s->machine),
+                 machine_boot_description(s->machine),
+                 terminal_is(STDIN_FILENO) ? "; Ctrl-A x ends it" : "");
+    if (r->dry_run)
+        return 0;
+    int err = terminal_raw(STDIN_FILENO, e);
+    if (!err)
+        err = os_thread_create(&s->io, "io", io_main, s, e);
+    if (!err)
+        err = vm_start(machine_vm(s->machine), e);
+    if (err)
+        return err;
+    enum vm_end why = vm_wait(machine_vm(s->machine), &guest_status, e);
+    terminal_restore();
+    int status = status_of(s, why, guest_status, e);
+    if (r->stat)
+        stat_print(s->machine, r->json);
+    return status;
+}
+
+int session_run(struct run_request *r)
+{
+    struct session s = {.request = r, .start_ns = os_clock_ns()};
+    struct err e = {0};
+    int status = set_up(&s, &e);
+    if (!status)
+        status = run_machine(&s, &e);
+    if (status < 0) {
+        terminal_restore();
+        cli_report(&e);
+        status = r->command ? STATUS_MONITOR : STATUS_FAILURE;
+    }
+    tear_down(&s);
+    return status;
+}

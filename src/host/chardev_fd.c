@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Character back-end over a pair of descriptors.
+ *
+ * Input is read only while the front-end has room, so nothing is ever dropped: can_receive() == 0
+ * takes the read watch away until chardev_accept(). Output asks poll() before each write of at most
+ * PIPE_BUF bytes, which then does not block; a full pipe makes write() come back short and arms a
+ * write watch, whose event becomes the front-end's writable(). */
+#include "host/chardev_fd.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+struct chardev_fd {
+    struct chardev dev; /* first */
+    struct os_loop *loop;
+    struct chardev_fd_config config;
+    struct os_watch *reader, *writer;
+    int duplicate; /* of config.out for the writer's watch, or -1 */
+    bool input_ended, broken; /* atomic */
+};
+
+static struct chardev_fd *of(struct chardev *d)
+{
+    return container_of(d, struct chardev_fd, dev);
+}
+
+static void input_end(struct chardev_fd *c)
+{
+    c->input_ended = true;
+    os_watch_set_events(c->reader, 0);
+    if (c->dev.events && c->dev.events->end_of_file)
+        c->dev.events->end_of_file(c->dev.events_ctx);
+}
+
+static void on_readable(void *ctx, unsigned events)
+{
+    struct chardev_fd *c = ctx;
+    u8 buf[4096];
+    const struct chardev_events *ev = c->dev.events;
+    size_t room = ev && ev->can_receive ? ev->can_receive(c->dev.events_ctx) : 0;
+    if (!room || c->input_ended) {
+        os_watch_set_events(c->reader, 0);
+        return;
+    }
+    ssize_t n = read(c->config.in, buf, MIN(room, sizeof buf));
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        input_end(c);
+        return;
+    }
+    size_t left = (size_t)n;
+    if (c->config.filter)
+        left = c->config.filter(c->config.ctx, buf, left);
+    if (left)
+        ev->receive(c->dev.events_ctx, buf, left);
+}
+
+static void on_writable(void *ctx, unsigned events)
+{
+    struct chardev_fd *c = ctx;
+    os_watch_set_events(c->writer, 0);
+    if (c->dev.events && c->dev.events->writable)
+        c->dev.events->writable(c->dev.events_ctx);
+}
+
+static void output_broken(struct chardev_fd *c, int error)
+{
+    if (!__atomic_exchange_n(&c->broken, true, __ATOMIC_RELAXED) && c->config.broken)
+        c->config.broken(c->config.ctx, error);
+}
+
+static size_t fd_write(struct chardev *d, const u8 *data, size_t n)
+{
+    struct chardev_fd *c = of(d);
+    size_t done = 0;
+    while (done < n && c->config.out >= 0 && !__atomic_load_n(&c->broken, __ATOMIC_RELAXED)) {
+        struct pollfd p = {.fd = c->config.out, .events = POLLOUT};
+        if (poll(&p, 1, 0) == 0) {
+            if (c->writer)
+                os_watch_set_events(c->writer, OS_WRITE);
+            return done;
+        }
+        ssize_t w = write(c->config.out, data + done, MIN(n - done, (size_t)PIPE_BUF));
+        if (w < 0 && errno != EINTR && errno != EAGAIN)
+            output_broken(c, errno);
+        if (w > 0)
+            done += (size_t)w;
+    }
+    return n; /* a broken output swallows: the guest must not hang on it */
+}
+
+static void fd_accept(struct chardev *d)
+{
+    struct chardev_fd *c = of(d);
+    if (c->reader && !c->input_ended)
+        os_watch_set_events(c->reader, OS_READ);
+}
+
+static void fd_close_output(struct chardev *d)
+{
+    struct chardev_fd *c = of(d);
+    if (c->config.out > 2 && c->config.owned)
+        output_broken(c, 0);
+}
+
+static void fd_destroy(struct chardev *d)
+{
+    struct chardev_fd *c = of(d);
+    os_watch_destroy(c->reader);
+    os_watch_destroy(c->writer);
+    if (c->duplicate >= 0)
+        close(c->duplicate);
+    if (c->config.owned) {
+        if (c->config.in >= 0)
+            close(c->config.in);
+        if (c->config.out >= 0 && c->config.out != c->config.in)
+            close(c->config.out);
+    }
+    mem_free(c);
+}
+
+static const struct chardev_ops fd_ops = {
+    .write = fd_write,
+    .accept = fd_accept,
+    .close_output = fd_close_output,
+    .destroy = fd_destroy,
+};
+
+int chardev_fd_create(struct chardev **out, struct os_loop *loop, const struct chardev_fd_config *cfg,
+                      struct err *e)
+{
+    struct chardev_fd *c = mem_alloc(sizeof *c);
+    if (!c)
+        return err_set(e, -ENOMEM, "opening a character back-end: out of memory");
+    c->dev.ops = &fd_ops;
+    c->loop = loop;
+    c->config = *cfg;
+    c->duplicate = -1;
+    int err = 0;
+    if (cfg->in >= 0)
+        err = os_watch_create(&c->reader, loop, cfg->in, 0, on_readable, c, e);
+    /* epoll keeps one registration a descriptor number: a terminal that is both directions under
+     * one number gets a duplicate for the writer. */
+    if (!err && cfg->out >= 0) {
+        if (cfg->out == cfg->in)
+            c->duplicate = fcntl(cfg->out, F_DUPFD_CLOEXEC, 3);
+        err = os_watch_create(&c->writer, loop, c->duplicate >= 0 ? c->duplicate : cfg->out, 0,
+                              on_writable, c, e);
+    }
+    if (err) {
+        c->config.owned = false;
+        fd_destroy(&c->dev);
+        return err;
+    }
+    *out = &c->dev;
+    return 0;
+}
+
+static int open_pty(int *fd, struct err *e)
+{
+    int f = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    char name[64];
+    if (f < 0 || grantpt(f) || unlockpt(f) || ptsname_r(f, name, sizeof name)) {
+        int err = errno;
+        if (f >= 0)
+            close(f);
+        return err_set(e, -err, "opening a pseudo-terminal: %s", err_name(err));
+    }
+    struct termios t;
+    if (tcgetattr(f, &t) == 0) {
+        cfmakeraw(&t);
+        tcsetattr(f, TCSANOW, &t);
+    }
+    log_warn("serial", "a serial port is at %s", name);
+    *fd = f;
+    return 0;
+}
+
+int chardev_open(struct chardev **out, struct os_loop *loop, const char *spec, struct err *e)
+{
+    struct chardev_fd_config c = {.in = -1, .out = -1, .owned = true};
+    if (!strncmp(spec, "file:", 5)) {
+        c.out = open(spec + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (c.out < 0)
+            return err_set(e, -errno, "opening %s for a serial port: %s", spec + 5,
+                           err_name(errno));
+    } else if (!strcmp(spec, "pty")) {
+        int err = open_pty(&c.in, e);
+        if (err)
+            return err;
+        c.out = c.in;
+    } else if (strcmp(spec, "null") != 0) {
+        err_set(e, -EINVAL, "--serial %s: no such back-end", spec);
+        err_hint(e, "one of stdio, none, null, pty, file:PATH");
+        return -EINVAL;
+    }
+    int err = chardev_fd_create(out, loop, &c, e);
+    if (err) {
+        if (c.in >= 0)
+            close(c.in);
+        if (c.out >= 0 && c.out != c.in)
+            close(c.out);
+    }
+    return err;
+}
