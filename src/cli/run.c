@@ -180,13 +180,13 @@ static int default_kernel(struct run_request *r, struct err *e)
     struct machine_config *m = &r->machine;
     if (m->kernel)
         return 0;
-    if (!find_cached("vmlinuz", r->kernel_path, sizeof r->kernel_path)) {
+    if (!find_cached("amd64/vmlinuz", r->kernel_path, sizeof r->kernel_path)) {
         err_set(e, -ENOENT, "starting a machine: no --kernel given and none in the cache");
         err_hint(e, "give --kernel FILE, or let `./run` in doppel's source tree fetch one");
         return -ENOENT;
     }
     m->kernel = r->kernel_path;
-    if (!m->initrd && find_cached("initramfs.img", r->initrd_path, sizeof r->initrd_path))
+    if (!m->initrd && find_cached("amd64/initramfs.cpio", r->initrd_path, sizeof r->initrd_path))
         m->initrd = r->initrd_path;
     return 0;
 }
