@@ -25,18 +25,35 @@ struct ram_provider {
     void (*release)(u8 *host, u64 size, int fd);
 };
 
-/* Called before/after the map changes and when somebody stores into a code page. */
+/* What the engine must hear of. */
+enum memory_event_kind {
+    MEMORY_MAP,          /* a block appeared */
+    MEMORY_UNMAP,
+    MEMORY_PROTECT,      /* the dirty log was fetched: the next store to each page counts again */
+    MEMORY_LOG_ON, MEMORY_LOG_OFF,
+    MEMORY_CODE_WRITTEN, /* somebody stored into [start, start+size), which touches a code page */
+};
+struct memory_event {
+    enum memory_event_kind kind;
+    u64 start, size; /* guest physical */
+    void *host;      /* MAP */
+    bool read_only;
+};
+/* Called on the thread that caused it. */
 struct memory_listener {
-    void (*event)(void *ctx, int kind, u64 start, u64 size, u8 *host, bool read_only);
+    void (*event)(void *ctx, const struct memory_event *ev);
     void *ctx;
 };
 
+enum { GUEST_MEMORY_BLOCKS_MAX = 32 };
+
 int guest_memory_create(struct guest_memory **out, const struct ram_provider *p,
-                        struct err *e) must_check;
+                        struct err *e) must_check; /* p stays the caller's */
 void guest_memory_destroy(struct guest_memory *m);
-/* Adds a block; it must not overlap another. */
+/* Adds a block; it must not overlap another (-EEXIST). Not while a vCPU runs. */
 int guest_memory_add(struct guest_memory *m, const char *name, u64 start, u64 size, bool read_only,
                      struct err *e) must_check;
+/* All blocks, sorted by address. */
 unsigned guest_memory_blocks(const struct guest_memory *m, const struct ram_block **out);
 u64 guest_memory_ram_size(const struct guest_memory *m);
 void guest_memory_set_listener(struct guest_memory *m, const struct memory_listener *l);
@@ -49,19 +66,25 @@ const struct ram_block *guest_memory_find(const struct guest_memory *m, gpa_t ad
 int guest_memory_read(const struct guest_memory *m, gpa_t addr, void *dst, u64 len);
 int guest_memory_write(struct guest_memory *m, gpa_t addr, const void *src, u64 len);
 
+/* Tells the log and the engine about bytes that were stored through guest_memory_ptr(). Cheap while
+ * no page is marked and no log runs. */
+void guest_memory_written(struct guest_memory *m, gpa_t addr, u64 len);
+
 /* Code pages. An engine marks a page before it decodes from it; every writer then calls _written
  * (devices through dma, the debugger, the interpreter's slow store path), which tells the listener
  * of the engine when one of the pages is marked. */
 void guest_memory_mark_code(struct guest_memory *m, u64 page_addr);
 void guest_memory_clear_code(struct guest_memory *m, u64 page_addr);
 bool guest_memory_is_code(const struct guest_memory *m, u64 addr);
-void guest_memory_written(struct guest_memory *m, gpa_t addr, u64 len);
 
-/* Dirty log, a bit a page. */
+/* Dirty log, a bit a page. An engine sends the first store to a clean page through a path that ends
+ * in guest_memory_written(); it may let further ones through while the page is dirty. */
 int guest_memory_log_start(struct guest_memory *m, struct err *e);
 void guest_memory_log_stop(struct guest_memory *m);
 /* Moves the log of the block into bitmap (1 bit a page, LSB first) and clears it. */
 void guest_memory_log_fetch(struct guest_memory *m, const struct ram_block *b, u64 *bitmap);
 bool guest_memory_logging(const struct guest_memory *m);
+/* False when a store to the page must be reported: it holds code, or it is clean under the log. */
+bool guest_memory_store_is_free(const struct guest_memory *m, u64 addr);
 
 #endif

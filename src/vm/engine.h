@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "memory/memory.h"
 
 struct vm;
 struct vcpu;
@@ -30,17 +31,6 @@ enum vcpu_stop {
     VCPU_FATAL,    /* vcpu->error says why; the machine stops */
 };
 
-enum memory_event_kind {
-    MEMORY_MAP, MEMORY_UNMAP, MEMORY_PROTECT, MEMORY_LOG_ON, MEMORY_LOG_OFF,
-    MEMORY_CODE_WRITTEN, /* somebody other than the engine stored into [start, start+size) */
-};
-struct memory_event {
-    enum memory_event_kind kind;
-    u64 start, size; /* guest physical */
-    void *host;      /* MAP */
-    bool read_only;
-};
-
 struct engine_ops {
     const char *name;
     const char *description;
@@ -49,7 +39,9 @@ struct engine_ops {
     int (*probe)(struct err *);
     /* The processor model it can run at most. */
     int (*model)(struct x86_cpu_model *, struct err *);
+    /* vm/ then repeats MEMORY_MAP for every block. */
     int (*vm_init)(struct vm *, struct err *);
+    /* On the vCPU's thread. */
     int (*vcpu_init)(struct vcpu *, struct err *);
     /* Runs on the vCPU's thread. EINTR and EAGAIN of the host are no errors. */
     enum vcpu_stop (*run)(struct vcpu *);
@@ -59,6 +51,7 @@ struct engine_ops {
     /* Only while run() is not running and the last access is complete. */
     int (*get_state)(struct vcpu *, struct x86_state *, struct err *);
     int (*set_state)(struct vcpu *, const struct x86_state *, struct err *);
+    /* On the thread that caused it, any; the engine takes it to its vCPUs. */
     void (*memory_event)(struct vm *, const struct memory_event *);
     /* For engines with ENGINE_LAPIC: a message-signalled interrupt, and lines that feed LINT0. */
     int (*msi)(struct vm *, u64 addr, u32 data);

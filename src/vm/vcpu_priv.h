@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a vCPU is to vm/ itself: its thread, its sleep, start-up and the parts behind MSRs. */
+/* What a vCPU is to vm/ itself: its thread, its sleep and the registers behind x86/msr.c. */
 #ifndef VM_VCPU_PRIV_H
 #define VM_VCPU_PRIV_H
 
@@ -10,19 +10,20 @@ enum { VCPU_MSRS_MAX = 64 };
 
 struct vcpu_priv {
     struct os_thread *thread;
-    struct os_mutex lock; /* guards the sleep below; a leaf lock */
+    struct os_mutex lock; /* guards the sleep and init fields; a leaf lock */
     struct os_cond wake;
     bool sleeping;        /* atomic: the poster looks at it after setting a request bit */
-    bool init_done;       /* engine->vcpu_init has succeeded */
-
-    u64 msr[VCPU_MSRS_MAX]; /* values of the rows of x86/msr.c, by row; the vCPU's thread */
-    u64 exit_started_ns;
+    bool init_done;       /* engine->vcpu_init has returned init_result */
+    int init_result;
+    u64 msr[VCPU_MSRS_MAX]; /* by row of the table in x86/msr.c; the vCPU's thread */
 };
 
 /* vcpu.c */
 struct vcpu *vcpu_alloc(struct vm *vm, unsigned index);
-/* Starts the thread, which makes the engine's part and waits to be let go. */
+/* Prepares the local APIC and starts the thread, which makes the engine's part and then waits at
+ * the gate. */
 int vcpu_start_thread(struct vcpu *v, struct err *e) must_check;
+/* Waits for the thread's end (the machine must have ended) and frees. */
 void vcpu_destroy(struct vcpu *v);
 
 /* x86/msr.c: reset values, and the open list of the canonical state. */

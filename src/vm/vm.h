@@ -27,7 +27,9 @@ enum vm_end {
 struct vm_config {
     unsigned cpus;
     const struct engine_ops *engine;
-    const struct x86_cpu_model *model;
+    const struct x86_cpu_model *model; /* copied */
+    const struct ram_provider *ram;
+    struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot; /* a reset or triple fault ends the machine */
     bool time_exits;
 };
@@ -68,24 +70,31 @@ struct hypercall_ops {
     int (*msr)(struct vcpu *, void *ctx, u32 index, bool write, u64 *value); /* 1: not its own */
 };
 
-/* Makes a machine with memory of ram_size bytes not yet mapped (see guest_memory_add). */
+/* Makes a machine with empty memory (see guest_memory_add), empty buses and no vCPU. */
 int vm_create(struct vm **out, const struct vm_config *c, struct err *e) must_check;
 void vm_destroy(struct vm *vm);
-/* Makes the vCPUs on their threads, waiting. After the memory map and the model are final. */
+/* Makes the vCPUs on their threads, in reset state, waiting. After the memory map and the model are
+ * final. */
 int vm_create_vcpus(struct vm *vm, struct err *e) must_check;
 /* Sets the state a vCPU starts with (before vm_start or while paused). */
 int vm_set_state(struct vm *vm, unsigned cpu, const struct x86_state *s, struct err *e) must_check;
 int vm_get_state(struct vm *vm, unsigned cpu, struct x86_state *s, struct err *e) must_check;
 
+/* Starts the I/O thread and the clock, and lets the vCPUs go. Once. */
 int vm_start(struct vm *vm, struct err *e) must_check;
 /* Returns when every vCPU is outside run(). Any thread but a vCPU's or the loop's. */
 void vm_pause(struct vm *vm);
+/* Undoes one vm_pause. */
 void vm_resume(struct vm *vm);
 
 /* Requests from devices and the monitor; any thread; the first end wins. */
 void vm_request_end(struct vm *vm, enum vm_end why, int status);
 void vm_request_reset(struct vm *vm);
-/* Waits for the end; returns why, and the exit status for VM_EXITED. */
+void vm_request_failure(struct vm *vm, const struct err *why);
+/* Sum of the vCPUs' counters; exact while paused or ended. */
+void vm_exit_counters(const struct vm *vm, struct exit_counters *out);
+/* Waits for the end and for every vCPU to be outside run(); returns why, the exit status for
+ * VM_EXITED, and what failed for VM_FAILED. */
 enum vm_end vm_wait(struct vm *vm, int *status, struct err *e);
 
 /* Interrupt delivery into local APICs. */
