@@ -126,7 +126,7 @@ class Row:
             raise TableError(f'attribute {word}')
 
     def encoding(self, word):
-        if word in MAPS:
+        if word in MAPS and not self.map:
             self.map = MAPS[word]
         elif word in ('vex', 'evex'):
             self.prefix = word
