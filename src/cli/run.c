@@ -2,7 +2,6 @@
 /* doppel run: from the command line to a request. */
 #include "cli/run.h"
 
-#include "base/bits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -52,7 +51,7 @@ static int set_memory(struct machine_config *m, const char *value, struct err *e
 static int set_boot(struct machine_config *m, const char *value, struct err *e)
 {
     static const char *const names[] = {"auto", "pvh", "linux", "multiboot"};
-    static const enum machine_boot kinds[] = {BOOT_AUTO, BOOT_PVH, BOOT_LINUX, BOOT_MULTIBOOT};
+    static const enum boot_mode kinds[] = {BOOT_AUTO, BOOT_PVH, BOOT_LINUX, BOOT_MULTIBOOT};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (!strcmp(value, names[i])) {
             m->boot = kinds[i];

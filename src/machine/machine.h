@@ -9,9 +9,8 @@
 #include "base/types.h"
 #include "host/block_if.h"
 #include "host/chardev_if.h"
+#include "machine/boot/boot.h"
 #include "vm/vm.h"
-
-enum machine_boot { BOOT_AUTO, BOOT_PVH, BOOT_LINUX, BOOT_MULTIBOOT };
 
 enum { MACHINE_SERIALS = 4, MACHINE_DISKS = 16, MACHINE_PORTS = 16, MACHINE_MODULES = 16 };
 
@@ -35,7 +34,7 @@ struct machine_config {
     const char *kernel, *initrd, *append;
     const char *module[MACHINE_MODULES]; /* multiboot: "file arguments" */
     unsigned modules;
-    enum machine_boot boot;
+    enum boot_mode boot;
     struct chardev *serial[MACHINE_SERIALS]; /* NULL: the port is not there; COM1 always is */
     struct machine_disk disk[MACHINE_DISKS];
     unsigned disks;
