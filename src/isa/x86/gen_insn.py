@@ -263,6 +263,14 @@ class Row:
         for word, flag in (('sreg', 'SREG'), ('sregw', 'SREGW'), ('distinct', 'DISTINCT')):
             if word in self.words:
                 out.add(flag)
+        if self.prefix and kinds & {'V', 'W', 'U', 'H', 'L', 'VM'}:
+            out.add('VECTOR')
+        if 'V' in kinds or self.prefix and 'reg' in self.need:
+            out.add('VREG')
+        if kinds & {'W', 'U'}:
+            out.add('VRM')
+        if 'B' in kinds:
+            out.add('VVVVGPR')
         if 'C' in kinds:
             out.add('CR')
         if 'D' in kinds:
@@ -404,8 +412,9 @@ def decode_h(rows):
             except TableError as e:
                 names = ', '.join(f'{r.form}' for r in members)
                 sys.exit(f'{prefix} map {map_} opcode {opcode:02x}: {e} of {names}')
-            info[index, opcode] = (1 if any(r.modrm for r in members) else 0) | \
-                (2 if any(r.mod_ignored for r in members) else 0)
+            info[index, opcode] = (1 if map_ == 15 or any(r.modrm for r in members) else 0) | \
+                (2 if any(r.mod_ignored for r in members) else 0) | \
+                (4 if any(o.kind == 'VM' for r in members for o in r.opnds) else 0)
     out = HEAD.format('insn*.tab')
     out += '/* Selector word: shift and width of each field. */\nenum {\n'
     out += ''.join(f'    SEL_{n.upper()} = {s},\n' for n, (s, w) in SELECT.items()) + '};\n\n'
@@ -415,7 +424,7 @@ def decode_h(rows):
         for o in range(0, 256, 8):
             out += '        ' + ' '.join(f'{roots[i, o + k]:#x},' for k in range(8)) + '\n'
         out += '    },\n'
-    out += f'}};\n\n/* Bit 0: a ModRM byte follows; bit 1: its mod field is ignored. */\nstatic const u8 shapes[{len(SPACES)}][256] = {{\n'
+    out += f'}};\n\n/* enum SHAPE_. */\nstatic const u8 shapes[{len(SPACES)}][256] = {{\n'
     for i in range(len(SPACES)):
         out += '    {' + ', '.join(str(info[i, o]) for o in range(256)) + '},\n'
     out += f'}};\n\nstatic const u16 nodes[{max(len(tree.nodes), 1)}] = {{\n'
