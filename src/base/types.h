@@ -58,7 +58,7 @@ static inline gpa_t gpa(u64 v)
 #define must_check     __attribute__((warn_unused_result))
 #define noinline       __attribute__((noinline))
 #define always_inline  inline __attribute__((always_inline))
-#define cold           __attribute__((cold, noinline))
+#define cold           __attribute__((__cold__, __noinline__))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define KiB ((u64)1 << 10)

@@ -134,6 +134,7 @@ struct x86_cpu {
     u32 request;
 
     u8 vector_live;   /* the guest's vector and x87 state is in the host's registers, s.xsave is stale */
+    u8 vector_strict; /* while live: MXCSR leaves an exception unmasked (exec/vector_strict.c) */
     u8 trap_pending;  /* single step or data breakpoint: #DB after the instruction, bits in dr6_pending */
     u64 dr6_pending;
 
