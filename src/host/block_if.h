@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A block back-end: a file or image that a disk device reads and writes. Requests are submitted
- * from any thread and complete on the event loop's thread (or inside submit). */
+ * from any thread and complete on a thread of the back-end, or inside submit; in any order. A
+ * flush covers the writes that had completed when it was submitted. */
 #ifndef HOST_BLOCK_IF_H
 #define HOST_BLOCK_IF_H
 
@@ -19,14 +20,16 @@ struct block_request {
     const struct block_segment *segments;
     unsigned segment_count;
     int result; /* 0 or -errno when done is called */
-    void (*done)(struct block_request *);
+    void (*done)(struct block_request *); /* the request may be freed or used again in it */
     void *ctx;
+    struct block_request *next; /* the back-end's, while in flight */
 };
 
 struct block_backend;
 struct block_ops {
     void (*submit)(struct block_backend *, struct block_request *);
-    /* Waits until nothing is in flight. */
+    /* Waits until nothing is in flight and every done() has returned. The caller holds no lock
+     * that done() takes. */
     void (*drain)(struct block_backend *);
     void (*destroy)(struct block_backend *);
 };

@@ -42,15 +42,24 @@ static void input_end(struct chardev_fd *c)
         c->dev.events->end_of_file(c->dev.events_ctx);
 }
 
+static size_t input_room(struct chardev_fd *c)
+{
+    const struct chardev_events *ev = c->dev.events;
+    return ev && ev->can_receive && !c->input_ended ? ev->can_receive(c->dev.events_ctx) : 0;
+}
+
 static void on_readable(void *ctx, unsigned events)
 {
     struct chardev_fd *c = ctx;
     u8 buf[4096];
     const struct chardev_events *ev = c->dev.events;
-    size_t room = ev && ev->can_receive ? ev->can_receive(c->dev.events_ctx) : 0;
-    if (!room || c->input_ended) {
+    size_t room = input_room(c);
+    if (!room) {
+        /* Look again after the watch is off: an accept() in between would be lost with it. */
         os_watch_set_events(c->reader, 0);
-        return;
+        if (!(room = input_room(c)))
+            return;
+        os_watch_set_events(c->reader, OS_READ);
     }
     ssize_t n = read(c->config.in, buf, MIN(room, sizeof buf));
     if (n < 0 && (errno == EINTR || errno == EAGAIN))

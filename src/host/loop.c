@@ -297,6 +297,9 @@ int os_watch_create(struct os_watch **out, struct os_loop *l, int fd, unsigned e
         w->always_ready = true;
         err = 0;
     }
+    /* A watch for nothing is not registered, as os_watch_set_events leaves it. */
+    if (!err && !events && !w->always_ready)
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
     if (err)
         list_remove(&w->node);
     os_mutex_unlock(&l->lock);
