@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The decoded-block cache of one vCPU. Blocks are found by physical address, so processes that map
+ * the same page share them and a change of address space decodes nothing again; the jump cache
+ * finds them by linear address within one epoch.
+ *
+ * Blocks lie one after the other in an arena. Dead ones stay in it, because the running block may be
+ * one; when it is full everything is dropped, which is only ever done between blocks. */
+#include "engine/interpret/interpret_priv.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+int block_cache_init(struct interpret *iv, struct err *e)
+{
+    iv->arena_memory = mem_alloc(ARENA_SIZE + 64);
+    iv->hash = mem_alloc_array(BLOCK_HASH_SIZE, sizeof *iv->hash);
+    iv->page_first = mem_alloc_array(iv->ivm->pages, sizeof *iv->page_first);
+    if (!iv->arena_memory || !iv->hash || !iv->page_first) {
+        block_cache_fini(iv);
+        return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
+                       iv->vcpu->index);
+    }
+    iv->arena = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)iv->arena_memory, 64);
+    iv->epoch = 1;
+    return 0;
+}
+
+void block_cache_fini(struct interpret *iv)
+{
+    mem_free(iv->arena_memory);
+    mem_free(iv->hash);
+    mem_free(iv->page_first);
+}
+
+static struct block **hash_chain(struct interpret *iv, u64 pa, u64 key)
+{
+    u64 h = (pa ^ key << 20) * 0x9e3779b97f4a7c15u;
+    return &iv->hash[h >> 49];
+}
+_Static_assert(BLOCK_HASH_SIZE == 1 << (64 - 49), "the hash's top bits are the index");
+
+static struct jump *jump_slot(struct interpret *iv, u64 rip)
+{
+    return &iv->jump[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];
+}
+
+void block_drop_all(struct interpret *iv)
+{
+    iv->epoch++;
+    for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++) {
+        for (struct block *b = iv->hash[h]; b; b = b->hash_next) {
+            u64 page[2] = {b->pa & ~(u64)(PAGE_SIZE - 1), b->second_page}, index;
+            for (unsigned k = 0; k < 2; k++)
+                if ((k == 0 || page[k]) && code_page_index(iv->ivm, page[k], &index)) {
+                    iv->page_first[index] = NULL;
+                    code_page_release(iv, page[k]);
+                }
+        }
+        iv->hash[h] = NULL;
+    }
+    iv->arena_used = 0;
+}
+
+static void kill_block(struct interpret *iv, struct block *b)
+{
+    b->dead = true;
+    for (struct block **p = hash_chain(iv, b->pa, b->key); *p; p = &(*p)->hash_next)
+        if (*p == b) {
+            *p = b->hash_next;
+            break;
+        }
+    /* It may be running: its next instruction must not be the old one. */
+    for (struct x86_insn *i = b->insn;; i++) {
+        bool last = i->exec == interpret_block_end;
+        i->exec = interpret_stale;
+        if (last)
+            break;
+    }
+    iv->epoch++;
+}
+
+/* Granules of the page, number k of the block's pages, that its bytes touch. */
+static u64 granules_in_page(const struct block *b, unsigned k)
+{
+    u64 in_first = MIN((u64)b->bytes, PAGE_SIZE - (b->pa & (PAGE_SIZE - 1)));
+    return k == 0 ? code_granules(b->pa, in_first) : code_granules(0, b->bytes - in_first);
+}
+
+/* Drops what overlaps the granules of one page; true when something was dropped. */
+static bool drop_in_page(struct interpret *iv, u64 page_pa, u64 granules)
+{
+    u64 index, left = 0;
+    if (!code_page_index(iv->ivm, page_pa, &index))
+        return false;
+    bool any = false;
+    struct block_ref **p = &iv->page_first[index];
+    bool had = *p != NULL;
+    while (*p) {
+        struct block_ref *ref = *p;
+        u64 covers = granules_in_page(ref->block, (unsigned)(ref - ref->block->ref));
+        if (!ref->block->dead && (covers & granules)) {
+            kill_block(iv, ref->block);
+            any = true;
+        }
+        if (ref->block->dead) {
+            *p = ref->next;
+        } else {
+            left |= covers;
+            p = &ref->next;
+        }
+    }
+    if (had && !iv->page_first[index])
+        code_page_release(iv, page_pa);
+    else if (any)
+        code_page_narrow(iv, page_pa, left);
+    return any;
+}
+
+bool block_drop_range(struct interpret *iv, u64 start, u64 size)
+{
+    bool any = false;
+    for (u64 a = start, end = start + size; a < end;) {
+        u64 n = MIN(end - a, PAGE_SIZE - (a & (PAGE_SIZE - 1)));
+        any |= drop_in_page(iv, a & ~(u64)(PAGE_SIZE - 1), code_granules(a, n));
+        a += n;
+    }
+    return any;
+}
+
+/* Code bytes at one place of the guest, in one page or two. */
+struct source {
+    u64 pa, second_page; /* second_page 0: not asked for yet */
+    const u8 *first, *second;
+    unsigned left;       /* bytes from pa to the end of its page */
+};
+
+static void copy_code(const struct source *s, unsigned off, u8 *to, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++, off++)
+        to[i] = off < s->left ? s->first[off] : s->second[off - s->left];
+}
+
+static bool ends_block(const struct x86_insn *i)
+{
+    /* A conditional branch that is not taken goes on in the block. */
+    return i->op != X86_OP_JCC && (x86_forms[i->form].flags & (X86_F_BRANCH | X86_F_END));
+}
+
+/* Decodes into b; bytes gets the code. Returns X86_DECODE_OK, or why there is not one instruction. */
+static int decode(struct interpret *iv, struct block *b, const struct source *s, u8 *bytes)
+{
+    struct x86_cpu *cpu = &iv->cpu;
+    struct x86_decode_config cfg = {.mode = cpu->mode, .vendor = cpu->vendor};
+    unsigned count = 0, off = 0, available = s->left + (s->second ? PAGE_SIZE : 0);
+    int r = X86_DECODE_OK;
+    while (count < BLOCK_INSNS_MAX && off < s->left) {
+        struct x86_insn *i = &b->insn[count];
+        unsigned n = MIN((unsigned)X86_MAX_INSN, available - off);
+        copy_code(s, off, bytes + off, n);
+        r = x86_decode(i, bytes + off, n, cfg);
+        if (r)
+            break;
+        x86_exec_bind(cpu, i, bytes + off);
+        off += i->len;
+        count++;
+        if (ends_block(i) || s->second)
+            break;
+    }
+    if (!count)
+        return r;
+    b->bytes = (u16)off;
+    b->insn[count] = (struct x86_insn){.exec = interpret_block_end, .mode = cpu->mode};
+    iv->arena_used += sizeof *b + (count + 1) * sizeof b->insn[0];
+    return X86_DECODE_OK;
+}
+
+/* Decodes until the bytes are the same after their granules are marked as before, so that a store by
+ * another vCPU is either seen here or finds the mark. */
+static int decode_marked(struct interpret *iv, struct block *b, const struct source *s)
+{
+    u8 bytes[(BLOCK_INSNS_MAX + 1) * X86_MAX_INSN], again[sizeof bytes];
+    u64 start = iv->arena_used;
+    for (;;) {
+        iv->arena_used = start;
+        int r = decode(iv, b, s, bytes);
+        if (r)
+            return r;
+        unsigned in_first = MIN((unsigned)b->bytes, s->left);
+        code_page_cover(iv, s->pa, in_first);
+        if (b->bytes > in_first)
+            code_page_cover(iv, s->second_page, b->bytes - in_first);
+        copy_code(s, 0, again, b->bytes);
+        if (mem_compare(bytes, again, b->bytes) == 0)
+            return X86_DECODE_OK;
+    }
+}
+
+static void enter_block(struct interpret *iv, struct block *b, const struct source *s)
+{
+    struct block **chain = hash_chain(iv, b->pa, b->key);
+    b->hash_next = *chain;
+    *chain = b;
+    u64 page[2] = {s->pa & ~(u64)(PAGE_SIZE - 1), b->second_page}, index;
+    for (unsigned k = 0; k < 2; k++)
+        if ((k == 0 || page[k]) && code_page_index(iv->ivm, page[k], &index)) {
+            b->ref[k] = (struct block_ref){iv->page_first[index], b};
+            iv->page_first[index] = &b->ref[k];
+        }
+}
+
+static enum x86_tlb_index fetch_index(const struct x86_cpu *cpu)
+{
+    return cpu->cpl == 3 ? X86_TLB_USER : X86_TLB_KERNEL;
+}
+
+static int fetch_translate(struct x86_cpu *cpu, u64 lin, u64 *pa)
+{
+    const struct x86_tlb_entry *t =
+        &cpu->tlb[fetch_index(cpu)][(lin >> 12) & (X86_TLB_SIZE - 1)];
+    if (likely(t->tag[X86_EXEC] == (lin & ~(u64)0xfff))) {
+        *pa = t->pa | (lin & 0xfff);
+        return X86_OK;
+    }
+    return x86_translate(cpu, lin, X86_EXEC, fetch_index(cpu), pa);
+}
+
+/* The page after the one of lin, where an instruction goes on. */
+static int second_page(struct x86_cpu *cpu, u64 lin, u64 *pa)
+{
+    u64 next = (lin | 0xfff) + 1;
+    return fetch_translate(cpu, cpu->mode == X86_MODE64 ? next : (u32)next, pa);
+}
+
+static const u8 *ram_page(struct interpret *iv, u64 pa)
+{
+    return guest_memory_ptr(iv->ivm->vm->memory, gpa(pa & ~(u64)(PAGE_SIZE - 1)), PAGE_SIZE);
+}
+
+static struct block *make_block(struct interpret *iv, u64 lin, u64 pa, int *result)
+{
+    *result = X86_OK;
+    const u8 *page = ram_page(iv, pa);
+    if (!page)
+        return NULL;
+    if (iv->arena_used + sizeof(struct block) +
+            (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) > ARENA_SIZE)
+        block_drop_all(iv);
+    struct block *b = (struct block *)(void *)(iv->arena + iv->arena_used);
+    *b = (struct block){.pa = pa, .key = iv->key};
+    unsigned off = pa & (PAGE_SIZE - 1);
+    struct source s = {.pa = pa, .first = page + off, .left = PAGE_SIZE - off};
+    code_page_claim(iv, pa - off);
+    int r = decode_marked(iv, b, &s);
+    if (r == X86_DECODE_MORE) {
+        *result = second_page(&iv->cpu, lin, &s.second_page);
+        if (*result)
+            return NULL;
+        s.second = ram_page(iv, s.second_page);
+        if (!s.second)
+            return NULL;
+        code_page_claim(iv, s.second_page);
+        b->second_page = s.second_page;
+        r = decode_marked(iv, b, &s);
+    }
+    if (r)
+        return NULL;
+    enter_block(iv, b, &s);
+    return b;
+}
+
+static struct block *look_up(struct interpret *iv, u64 lin, u64 pa)
+{
+    u64 next = 0;
+    for (struct block *b = *hash_chain(iv, pa, iv->key); b; b = b->hash_next) {
+        if (b->pa != pa || b->key != iv->key)
+            continue;
+        if (!b->second_page)
+            return b;
+        if (!next && second_page(&iv->cpu, lin, &next))
+            return NULL; /* the fault comes up again when the block is made */
+        if (next == b->second_page)
+            return b;
+    }
+    return NULL;
+}
+
+struct block *block_find(struct interpret *iv, int *result)
+{
+    struct x86_cpu *cpu = &iv->cpu;
+    u64 rip = cpu->s.rip;
+    struct jump *j = jump_slot(iv, rip);
+    if (likely(j->rip == rip && j->epoch == iv->epoch && j->key == iv->key))
+        return j->to;
+    u64 pa, lin = iv->cs_base + rip;
+    if (cpu->mode != X86_MODE64)
+        lin = (u32)lin;
+    *result = X86_OK;
+    if (cpu->mode == X86_MODE64 && !x86_canonical(rip))
+        return NULL;
+    if (cpu->mode != X86_MODE64 && rip > iv->cs_limit)
+        return NULL;
+    cpu->fault_rip = rip;
+    *result = fetch_translate(cpu, lin, &pa);
+    if (*result)
+        return NULL;
+    struct block *b = look_up(iv, lin, pa);
+    if (!b)
+        b = make_block(iv, lin, pa, result);
+    if (!b)
+        return NULL;
+    /* x86_step() checks the limit byte by byte. */
+    *result = X86_OK;
+    if (cpu->mode != X86_MODE64 && rip + b->bytes - 1 > iv->cs_limit)
+        return NULL;
+    *j = (struct jump){.rip = rip, .key = iv->key, .epoch = iv->epoch, .to = b};
+    return b;
+}

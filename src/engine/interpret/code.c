@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which pages hold decoded code, and what happens when somebody stores into one.
+ *
+ * A page becomes a code page before the first byte is decoded from it: it is marked in guest memory,
+ * so that every writer without a TLB tag reports, and the tags that let vCPUs write directly are
+ * dropped while all of them stand still, so that no store is under way that nobody would report.
+ * Granules of 64 bytes keep pages that mix code and data from dropping their blocks all the time. */
+#include "engine/interpret/interpret_priv.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+int code_map_init(struct interpret_vm *ivm, struct err *e)
+{
+    const struct ram_block *b;
+    ivm->parts = guest_memory_blocks(ivm->vm->memory, &b);
+    for (unsigned i = 0; i < ivm->parts; i++) {
+        ivm->part[i] = (struct ram_part){b[i].start, b[i].size, ivm->pages};
+        ivm->pages += b[i].size / PAGE_SIZE;
+    }
+    ivm->page = mem_alloc_array(ivm->pages, sizeof *ivm->page);
+    return ivm->page ? 0 : err_set(e, -ENOMEM, "making the map of code pages: out of memory");
+}
+
+void code_map_fini(struct interpret_vm *ivm)
+{
+    mem_free(ivm->page);
+}
+
+bool code_page_index(const struct interpret_vm *ivm, u64 pa, u64 *index)
+{
+    for (unsigned i = 0; i < ivm->parts; i++) {
+        const struct ram_part *p = &ivm->part[i];
+        if (pa - p->start < p->size) {
+            *index = p->first_page + (pa - p->start) / PAGE_SIZE;
+            return true;
+        }
+    }
+    return false;
+}
+
+u64 code_granules(u64 pa, u64 size)
+{
+    if (!size)
+        return 0;
+    unsigned first = (pa & (PAGE_SIZE - 1)) / GRANULE;
+    u64 last = ((pa & (PAGE_SIZE - 1)) + size - 1) / GRANULE;
+    return mask_low((unsigned)last + 1) & ~mask_low(first);
+}
+
+static struct code_page *page_of(const struct interpret_vm *ivm, u64 pa)
+{
+    u64 index;
+    return code_page_index(ivm, pa, &index) ? &ivm->page[index] : NULL;
+}
+
+static u64 bit_of(const struct interpret *iv)
+{
+    return BIT(iv->vcpu->index);
+}
+
+static void drop_write_tags(struct interpret_vm *ivm, u64 page_pa)
+{
+    for (unsigned i = 0; i < ivm->vm->cpus; i++) {
+        struct interpret *other = ivm->vm->vcpu[i]->engine;
+        x86_tlb_drop_physical(&other->cpu, page_pa, true);
+    }
+}
+
+void code_page_claim(struct interpret *iv, u64 page_pa)
+{
+    struct interpret_vm *ivm = iv->ivm;
+    page_pa &= ~(u64)(PAGE_SIZE - 1);
+    struct code_page *p = page_of(ivm, page_pa);
+    if (!p || (__atomic_load_n(&p->vcpus, __ATOMIC_ACQUIRE) & bit_of(iv)))
+        return;
+    x86_vector_release(&iv->cpu);
+    os_mutex_lock(&ivm->code_lock);
+    __atomic_fetch_or(&p->vcpus, bit_of(iv), __ATOMIC_SEQ_CST);
+    bool fresh = !guest_memory_is_code(ivm->vm->memory, page_pa);
+    if (fresh)
+        guest_memory_mark_code(ivm->vm->memory, page_pa);
+    os_mutex_unlock(&ivm->code_lock);
+    if (!fresh)
+        return;
+    exclusive_begin(ivm, iv);
+    __atomic_fetch_add(&ivm->marks, 1, __ATOMIC_SEQ_CST);
+    drop_write_tags(ivm, page_pa);
+    exclusive_end(ivm);
+}
+
+void code_page_cover(struct interpret *iv, u64 pa, u64 size)
+{
+    struct code_page *p = page_of(iv->ivm, pa);
+    if (p)
+        __atomic_fetch_or(&p->granules, code_granules(pa, size), __ATOMIC_SEQ_CST);
+}
+
+void code_page_release(struct interpret *iv, u64 page_pa)
+{
+    struct interpret_vm *ivm = iv->ivm;
+    struct code_page *p = page_of(ivm, page_pa);
+    if (!p)
+        return;
+    os_mutex_lock(&ivm->code_lock);
+    if (__atomic_and_fetch(&p->vcpus, ~bit_of(iv), __ATOMIC_SEQ_CST) == 0) {
+        __atomic_store_n(&p->granules, 0, __ATOMIC_SEQ_CST);
+        guest_memory_clear_code(ivm->vm->memory, page_pa);
+    }
+    os_mutex_unlock(&ivm->code_lock);
+}
+
+void code_page_narrow(struct interpret *iv, u64 page_pa, u64 granules)
+{
+    struct code_page *p = page_of(iv->ivm, page_pa);
+    if (!p)
+        return;
+    os_mutex_lock(&iv->ivm->code_lock);
+    /* Other vCPUs may cover more. */
+    if (__atomic_load_n(&p->vcpus, __ATOMIC_SEQ_CST) == bit_of(iv))
+        __atomic_store_n(&p->granules, granules, __ATOMIC_SEQ_CST);
+    os_mutex_unlock(&iv->ivm->code_lock);
+}
+
+void code_written_by_self(struct interpret *iv, u64 pa, u64 size)
+{
+    const struct code_page *p = page_of(iv->ivm, pa);
+    /* Orders the store before the look at the granules; decode_marked() does it the other way. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (p && (p->vcpus & bit_of(iv)) &&
+        (__atomic_load_n(&p->granules, __ATOMIC_SEQ_CST) & code_granules(pa, size)))
+        block_drop_range(iv, pa, size);
+}
+
+static void queue_write(struct interpret *iv, u64 start, u64 size)
+{
+    os_mutex_lock(&iv->queue_lock);
+    if (iv->queued < CODE_QUEUE_SIZE)
+        iv->queue[iv->queued++] = (struct code_write){start, size};
+    else
+        iv->queue_overflow = true;
+    os_mutex_unlock(&iv->queue_lock);
+    vcpu_post(iv->vcpu, VCPU_REQ_MEMORY);
+}
+
+/* The vCPUs with blocks in the granules of a range. */
+static u64 vcpus_hit(const struct interpret_vm *ivm, u64 start, u64 size)
+{
+    u64 hit = 0;
+    for (u64 a = start, end = start + size; a < end;) {
+        u64 n = MIN(end - a, PAGE_SIZE - (a & (PAGE_SIZE - 1)));
+        const struct code_page *p = page_of(ivm, a);
+        if (p && (__atomic_load_n(&p->granules, __ATOMIC_SEQ_CST) & code_granules(a, n)))
+            hit |= __atomic_load_n(&p->vcpus, __ATOMIC_SEQ_CST);
+        a += n;
+    }
+    return hit;
+}
+
+void code_written(struct interpret_vm *ivm, u64 start, u64 size)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (u64 hit = vcpus_hit(ivm, start, size); hit; hit &= hit - 1)
+        queue_write(ivm->vm->vcpu[__builtin_ctzll(hit)]->engine, start, size);
+}
+
+void code_drop_everything(struct interpret_vm *ivm)
+{
+    for (unsigned i = 0; i < ivm->vm->cpus; i++) {
+        struct interpret *iv = ivm->vm->vcpu[i]->engine;
+        os_mutex_lock(&iv->queue_lock);
+        iv->queue_overflow = true;
+        os_mutex_unlock(&iv->queue_lock);
+        vcpu_post(iv->vcpu, VCPU_REQ_MEMORY);
+    }
+}
+
+void code_queue_run(struct interpret *iv)
+{
+    struct code_write todo[CODE_QUEUE_SIZE];
+    os_mutex_lock(&iv->queue_lock);
+    unsigned n = iv->queued;
+    bool all = iv->queue_overflow;
+    mem_copy(todo, iv->queue, n * sizeof todo[0]);
+    iv->queued = 0;
+    iv->queue_overflow = false;
+    os_mutex_unlock(&iv->queue_lock);
+    if (all)
+        block_drop_all(iv);
+    for (unsigned i = 0; !all && i < n; i++)
+        block_drop_range(iv, todo[i].start, todo[i].size);
+}

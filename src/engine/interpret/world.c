@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The processor's way out: physical memory, ports, registers of the machine. Vector state goes back
+ * to the guest's area before any code runs that may use the host's vector registers. */
+#include "engine/interpret/interpret_priv.h"
+
+static struct guest_memory *memory_of(struct x86_cpu *cpu)
+{
+    return interpret_of(cpu)->ivm->vm->memory;
+}
+
+static u8 *world_page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)
+{
+    const struct guest_memory *m = memory_of(cpu);
+    const struct ram_block *b = guest_memory_find(m, gpa(pa));
+    if (!b)
+        return NULL;
+    *writable = !b->read_only && guest_memory_store_is_free(m, pa);
+    return b->host + (pa - b->start);
+}
+
+static u64 host_load(const u8 *p, unsigned size)
+{
+    switch (size) {
+    case 1: return __atomic_load_n(p, __ATOMIC_RELAXED);
+    case 2: return __atomic_load_n((const u16 *)(const void *)p, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const u32 *)(const void *)p, __ATOMIC_RELAXED);
+    default: return __atomic_load_n((const u64 *)(const void *)p, __ATOMIC_RELAXED);
+    }
+}
+
+static void host_store(u8 *p, unsigned size, u64 v)
+{
+    switch (size) {
+    case 1: __atomic_store_n(p, (u8)v, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((u16 *)(void *)p, (u16)v, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((u32 *)(void *)p, (u32)v, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((u64 *)(void *)p, v, __ATOMIC_RELAXED); break;
+    }
+}
+
+/* After a store that did not go through a TLB tag: code that was made from the bytes, then the dirty
+ * log and the other vCPUs. */
+static void stored(struct x86_cpu *cpu, u64 pa, unsigned size)
+{
+    code_written_by_self(interpret_of(cpu), pa, size);
+    guest_memory_written(memory_of(cpu), gpa(pa), size);
+}
+
+static int mmio(struct x86_cpu *cpu, u64 pa, unsigned size, bool write, u64 *value)
+{
+    x86_vector_release(cpu);
+    return vcpu_mmio(interpret_of(cpu)->vcpu, gpa(pa), size, write, value) ? X86_STOP : X86_OK;
+}
+
+static int world_read(struct x86_cpu *cpu, u64 pa, unsigned size, u64 *value)
+{
+    const u8 *p = guest_memory_ptr(memory_of(cpu), gpa(pa), size);
+    if (!p)
+        return mmio(cpu, pa, size, false, value);
+    *value = host_load(p, size);
+    return X86_OK;
+}
+
+static int world_write(struct x86_cpu *cpu, u64 pa, unsigned size, u64 value)
+{
+    const struct ram_block *b = guest_memory_find(memory_of(cpu), gpa(pa));
+    if (!b)
+        return mmio(cpu, pa, size, true, &value);
+    if (b->read_only)
+        return X86_OK;
+    host_store(b->host + (pa - b->start), size, value);
+    stored(cpu, pa, size);
+    return X86_OK;
+}
+
+/* Devices have no atomic operations: a read and a write [SDM3 8.1.2.2]. */
+static int mmio_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect, u64 value, u64 *seen)
+{
+    int r = mmio(cpu, pa, size, false, seen);
+    if (*seen == expect)
+        r |= mmio(cpu, pa, size, true, &value);
+    return r;
+}
+
+#define EXCHANGE(type)                                                                             \
+    do {                                                                                           \
+        type old = (type)expect;                                                                   \
+        done = __atomic_compare_exchange_n((type *)(void *)p, &old, (type)value, false,            \
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                    \
+        *seen = old;                                                                               \
+    } while (0)
+
+static int world_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect, u64 value,
+                         u64 *seen)
+{
+    const struct ram_block *b = guest_memory_find(memory_of(cpu), gpa(pa));
+    if (!b)
+        return mmio_cmpxchg(cpu, pa, size, expect, value, seen);
+    u8 *p = b->host + (pa - b->start);
+    bool done;
+    if (b->read_only) {
+        *seen = host_load(p, size); /* the write vanishes */
+        return X86_OK;
+    }
+    switch (size) {
+    case 1: EXCHANGE(u8); break;
+    case 2: EXCHANGE(u16); break;
+    case 4: EXCHANGE(u32); break;
+    default: EXCHANGE(u64); break;
+    }
+    if (done)
+        stored(cpu, pa, size);
+    return X86_OK;
+}
+
+static int world_port_read(struct x86_cpu *cpu, u16 port, unsigned size, u32 *value)
+{
+    x86_vector_release(cpu);
+    return vcpu_io(interpret_of(cpu)->vcpu, port, size, false, value) ? X86_STOP : X86_OK;
+}
+
+static int world_port_write(struct x86_cpu *cpu, u16 port, unsigned size, u32 value)
+{
+    x86_vector_release(cpu);
+    return vcpu_io(interpret_of(cpu)->vcpu, port, size, true, &value) ? X86_STOP : X86_OK;
+}
+
+/* A register whose write wants the engine to leave run() lets the loop find out by itself. */
+static int world_msr_read(struct x86_cpu *cpu, u32 index, u64 *value)
+{
+    x86_vector_release(cpu);
+    return vcpu_msr(interpret_of(cpu)->vcpu, index, false, value) < 0 ? -1 : 0;
+}
+
+static int world_msr_write(struct x86_cpu *cpu, u32 index, u64 value)
+{
+    x86_vector_release(cpu);
+    return vcpu_msr(interpret_of(cpu)->vcpu, index, true, &value) < 0 ? -1 : 0;
+}
+
+static void world_cpuid(struct x86_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
+{
+    x86_vector_release(cpu);
+    vcpu_cpuid(interpret_of(cpu)->vcpu, &cpu->s, leaf, subleaf, out);
+}
+
+static u64 world_tsc(struct x86_cpu *cpu)
+{
+    x86_vector_release(cpu);
+    return vcpu_tsc(interpret_of(cpu)->vcpu);
+}
+
+static void world_tpr_write(struct x86_cpu *cpu, u64 cr8)
+{
+    x86_vector_release(cpu);
+    vcpu_set_tpr(interpret_of(cpu)->vcpu, cr8);
+}
+
+static u64 world_tpr_read(struct x86_cpu *cpu)
+{
+    x86_vector_release(cpu);
+    return vcpu_get_tpr(interpret_of(cpu)->vcpu);
+}
+
+static int world_hypercall(struct x86_cpu *cpu)
+{
+    x86_vector_release(cpu);
+    return vcpu_hypercall(interpret_of(cpu)->vcpu, &cpu->s);
+}
+
+static void world_tlb_flushed(struct x86_cpu *cpu, bool all, u64 va)
+{
+    interpret_of(cpu)->epoch++;
+}
+
+/* A place found before the wait may have become code during it: then its store goes unreported, and
+ * all blocks must go. */
+static void world_exclusive_begin(struct x86_cpu *cpu)
+{
+    struct interpret *iv = interpret_of(cpu);
+    u64 marks = __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST);
+    x86_vector_release(cpu);
+    exclusive_begin(iv->ivm, iv);
+    if (marks != __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST))
+        code_drop_everything(iv->ivm);
+}
+
+static void world_exclusive_end(struct x86_cpu *cpu)
+{
+    exclusive_end(interpret_of(cpu)->ivm);
+}
+
+const struct x86_ops interpret_world = {
+    .phys_page = world_page,
+    .phys_read = world_read,
+    .phys_write = world_write,
+    .phys_cmpxchg = world_cmpxchg,
+    .port_read = world_port_read,
+    .port_write = world_port_write,
+    .msr_read = world_msr_read,
+    .msr_write = world_msr_write,
+    .cpuid = world_cpuid,
+    .tsc = world_tsc,
+    .tpr_write = world_tpr_write,
+    .tpr_read = world_tpr_read,
+    .hypercall = world_hypercall,
+    .tlb_flushed = world_tlb_flushed,
+    .exclusive_begin = world_exclusive_begin,
+    .exclusive_end = world_exclusive_end,
+};
