@@ -21,7 +21,8 @@ static unsigned distance(const char *a, const char *b)
         for (size_t j = 1; j <= n; j++) {
             unsigned above = row[j];
             unsigned change = diagonal + (*a != b[j - 1]);
-            row[j] = MIN(change, MIN(above, row[j - 1]) + 1);
+            unsigned insert = MIN(above, row[j - 1]) + 1;
+            row[j] = MIN(change, insert);
             diagonal = above;
         }
     }

@@ -2,6 +2,7 @@
 /* doppel run: from the command line to a request. */
 #include "cli/run.h"
 
+#include "base/bits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"

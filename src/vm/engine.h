@@ -55,6 +55,9 @@ struct engine_ops {
     void (*memory_event)(struct vm *, const struct memory_event *);
     /* For engines with ENGINE_LAPIC: a message-signalled interrupt, and lines that feed LINT0. */
     int (*msi)(struct vm *, u64 addr, u32 data);
+    /* NULL, or told of every change of an I/O APIC entry: an engine whose own local APIC must know
+     * which vectors end with a broadcast to the I/O APIC. */
+    void (*route)(struct vm *, unsigned pin, u64 addr, u32 data);
     void (*vcpu_fini)(struct vcpu *);
     void (*vm_fini)(struct vm *);
 };

@@ -199,6 +199,14 @@ void vm_set_extint(void *ctx, unsigned n, bool level)
         vcpu_post(vm->vcpu[0], VCPU_REQ_INTERRUPT);
 }
 
+void vm_route_changed(void *ctx, unsigned pin, u64 addr, u32 data, bool masked)
+{
+    /* A masked entry stays known: an interrupt it sent before may still be in service. */
+    struct vm *vm = ctx;
+    if (vm->engine->route)
+        vm->engine->route(vm, pin, addr, data);
+}
+
 void vm_nmi(struct vm *vm, unsigned cpu)
 {
     if (cpu < vm->cpus)

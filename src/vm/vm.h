@@ -102,5 +102,7 @@ void vm_msi(void *vm, u64 addr, u32 data);
 /* The PIC's INTR output changed (LINT0 of the bootstrap processor in virtual-wire mode). */
 void vm_set_extint(void *vm, unsigned n, bool level);
 void vm_nmi(struct vm *vm, unsigned cpu);
+/* An I/O APIC entry changed; passed on to engines that want to know. */
+void vm_route_changed(void *vm, unsigned pin, u64 addr, u32 data, bool masked);
 
 #endif

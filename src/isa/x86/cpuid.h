@@ -42,6 +42,10 @@ int x86_model_find(struct x86_cpu_model *m, const char *name, struct err *e);
 /* Removes from m what offer lacks; -ENOTSUP with the first missing feature's name when strict. */
 int x86_model_intersect(struct x86_cpu_model *m, const struct x86_cpu_model *offer, bool strict,
                         struct err *e);
+/* Removes from m every feature (and XCR0 component) that the CPUID of somebody else, read through
+ * leaf(), does not show: what a host kernel's hypervisor supports, for example. */
+void x86_model_keep(struct x86_cpu_model *m,
+                    void (*leaf)(void *ctx, u32 leaf, u32 subleaf, u32 out[4]), void *ctx);
 /* Builds m->leaf from the features for a machine of cpus processors. */
 void x86_model_build_leaves(struct x86_cpu_model *m, unsigned cpus, bool hypervisor);
 

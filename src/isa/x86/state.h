@@ -125,7 +125,8 @@ struct x86_event {
     u64 payload; /* #PF: the address for CR2; #DB: DR6 bits to set */
 };
 
-/* The local APIC's registers as the guest reads them [SDM3 10.4]; the model is vm/x86/lapic. */
+/* The local APIC's registers as the guest reads them [SDM3 10.4], but for id, which is the plain
+ * number in both modes; the model is vm/x86/lapic. */
 struct x86_lapic {
     u64 base;         /* IA32_APIC_BASE: address, BSP, x2APIC and enable bits */
     u32 id, ldr, dfr, tpr, svr, esr, esr_pending;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The processor model KVM can show: what the host's user mode executes, less what KVM does not
+ * support, with KVM's own CPUID as the judge. */
+#include "engine/kvm/kvm_priv.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+struct supported {
+    struct kvm_cpuid2 head;
+    struct kvm_cpuid_entry2 entry[192];
+};
+
+static void supported_leaf(void *ctx, u32 leaf, u32 subleaf, u32 out[4])
+{
+    const struct supported *s = ctx;
+    out[0] = out[1] = out[2] = out[3] = 0;
+    for (u32 i = 0; i < s->head.nent; i++) {
+        const struct kvm_cpuid_entry2 *x = &s->entry[i];
+        bool indexed = x->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+        if (x->function != leaf || (indexed && x->index != subleaf))
+            continue;
+        out[0] = x->eax;
+        out[1] = x->ebx;
+        out[2] = x->ecx;
+        out[3] = x->edx;
+        return;
+    }
+}
+
+int kvm_model(struct x86_cpu_model *m, struct err *e)
+{
+    struct supported s = {.head.nent = ARRAY_LEN(s.entry)};
+    int dev = kvm_open(e);
+    if (dev < 0)
+        return dev;
+    int err = kvm_ioctl(dev, KVM_GET_SUPPORTED_CPUID, &s);
+    close(dev);
+    if (err < 0)
+        return err_set(e, err, "reading what KVM's processors support: %s", err_name(err));
+    x86_model_host(m);
+    x86_model_keep(m, supported_leaf, &s);
+    return 0;
+}
