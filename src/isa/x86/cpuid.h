@@ -14,6 +14,7 @@ struct x86_cpuid_leaf {
     u32 reg[4];      /* eax, ebx, ecx, edx */
 };
 enum { X86_CPUID_LEAVES_MAX = 96 };
+enum { X86_XSAVE_COMPONENTS = 8 }; /* x87, SSE, AVX, two of MPX, three of AVX-512 */
 
 struct x86_cpu_model {
     char name[32];
@@ -22,7 +23,13 @@ struct x86_cpu_model {
     u64 features[X86_FEATURE_WORDS]; /* bitmap by enum x86_feature */
     u64 xcr0_allowed, cr4_allowed, efer_allowed;
     u32 xsave_size; /* of all allowed components, standard format */
-    u32 tsc_khz;
+    /* Where components 2 up lie: the host's places, for the guest's area is the host unit's own.
+     * Vendors disagree from AVX-512 on. */
+    struct {
+        u32 size, offset;
+    } xsave[X86_XSAVE_COMPONENTS];
+    u32 signature; /* family, model, stepping as leaf 1 shows them */
+    u32 tsc_khz;   /* 0: the engine or machine says; 1 GHz when nobody does */
     u32 leaf_count;
     struct x86_cpuid_leaf leaf[X86_CPUID_LEAVES_MAX];
 };
@@ -32,9 +39,21 @@ static inline bool x86_model_has(const struct x86_cpu_model *m, unsigned feature
     return m->features[feature / 64] >> (feature % 64) & 1;
 }
 
+/* Puts a feature in or takes it out; x86_model_update follows when the last one is in place. */
+static inline void x86_model_set(struct x86_cpu_model *m, unsigned feature, bool on)
+{
+    u64 bit = (u64)1 << (feature % 64);
+    m->features[feature / 64] = (m->features[feature / 64] & ~bit) | (on ? bit : 0);
+}
+/* Drops features whose prerequisites are gone and recomputes the allowed bits of XCR0, CR4 and
+ * EFER and the XSAVE size from the rest. */
+void x86_model_update(struct x86_cpu_model *m);
+
 /* What this host's user mode can execute, as a model: the union an engine that runs guest code on
- * the host's own units can offer. Hidden whatever the host has: CET, PKU, AMX, RTM, MPX, SGX,
- * WAITPKG, LAM, UINTR, MONITOR. */
+ * the host's own units can offer. What no instruction of user mode decides (paging, APIC, control
+ * registers) is in it whatever the host has: the monitor provides it, and an engine that does not
+ * takes it out. Hidden whatever the host has: CET, PKU, AMX, RTM, MPX, SGX, WAITPKG, LAM, UINTR,
+ * MONITOR. */
 void x86_model_host(struct x86_cpu_model *m);
 /* "host", "common" (what a guest needs to move between hosts and engines), or a named model.
  * -ENOENT with the list of names. */
