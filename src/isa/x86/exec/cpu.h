@@ -28,7 +28,8 @@ enum x86_result {
 
 enum x86_access { X86_READ, X86_WRITE, X86_EXEC };
 
-/* The world outside the processor. Physical accesses never cross a page boundary; sizes are 1, 2,
+/* The world outside the processor. The msr, tpr, hypercall, tlb_flushed and exclusive functions may
+ * be NULL (nothing there, nobody listens, one processor). Physical accesses never cross a page boundary; sizes are 1, 2,
  * 4 or 8. All functions may be called with the guest's vector state live in the host's registers
  * and must call x86_vector_release(cpu) before they run code that may use vector registers. */
 struct x86_ops {
@@ -46,8 +47,9 @@ struct x86_ops {
     /* MSRs without a field in the canonical state that exec handles itself; -1: #GP. */
     int (*msr_read)(struct x86_cpu *, u32 index, u64 *value);
     int (*msr_write)(struct x86_cpu *, u32 index, u64 value);
+    /* NULL: x86_cpuid() of the model. */
     void (*cpuid)(struct x86_cpu *, u32 leaf, u32 subleaf, u32 out[4]);
-    u64 (*tsc)(struct x86_cpu *);
+    u64 (*tsc)(struct x86_cpu *); /* without the state's tsc_offset, which exec adds */
     /* CR8 / TPR changed by the guest (the local APIC listens); read back through tpr_read. */
     void (*tpr_write)(struct x86_cpu *, u64 cr8);
     u64 (*tpr_read)(struct x86_cpu *);
@@ -175,6 +177,12 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only);
  * to do. Handlers of vector instructions acquire; everything that leaves the core releases. */
 void x86_vector_acquire(struct x86_cpu *cpu);
 void x86_vector_release(struct x86_cpu *cpu);
+
+/* Asks the engine to leave after the running instruction. */
+static inline void x86_request_stop(struct x86_cpu *cpu)
+{
+    __atomic_or_fetch(&cpu->request, X86_REQUEST_STOP, __ATOMIC_RELAXED);
+}
 
 /* True for an address whose bits 63:47 are equal. */
 static inline bool x86_canonical(u64 va)

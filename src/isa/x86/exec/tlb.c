@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The software TLB: direct-mapped tables of 4 KiB pieces, one for each privilege.
+ *
+ * Flushes must never keep too much and should not cost more than was filled. CR3 loads without
+ * NOFLUSH drop what is not global; entries carry no PCID, so a load that changes the PCID drops
+ * them too. INVLPG drops all pieces of the large page that maps the address [SDM3 4.10.4.1]. */
+#include "base/bits.h"
+#include "isa/x86/exec/memory.h"
+#include "isa/x86/exec/place.h"
+
+static void entry_clear(struct x86_tlb_entry *t)
+{
+    t->tag[X86_READ] = t->tag[X86_WRITE] = t->tag[X86_EXEC] = X86_TLB_NONE;
+    t->slow = X86_TLB_NONE;
+    t->info = 0;
+}
+
+static void entry_drop(struct x86_cpu *cpu, unsigned index, unsigned slot)
+{
+    struct x86_tlb_entry *t = &cpu->tlb[index][slot];
+    cpu->tlb_used[index][(t->info & X86_TLB_GLOBAL) != 0][slot / 64] &= ~BIT(slot % 64);
+    entry_clear(t);
+}
+
+void x86_tlb_init(struct x86_cpu *cpu)
+{
+    for (unsigned i = 0; i < X86_TLB_COUNT; i++)
+        for (unsigned k = 0; k < X86_TLB_SIZE; k++)
+            entry_clear(&cpu->tlb[i][k]);
+    for (unsigned half = 0; half < 2; half++) {
+        cpu->tlb_large_low[half] = ~(u64)0;
+        cpu->tlb_large_high[half] = 0;
+    }
+}
+
+void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
+{
+    for (unsigned i = 0; i < X86_TLB_FILLED; i++)
+        for (unsigned g = 0; g <= global_too; g++)
+            for (unsigned word = 0; word < X86_TLB_SIZE / 64; word++) {
+                u64 used = cpu->tlb_used[i][g][word];
+                cpu->tlb_used[i][g][word] = 0;
+                for (; used; used &= used - 1)
+                    entry_clear(&cpu->tlb[i][word * 64 + (unsigned)__builtin_ctzll(used)]);
+            }
+    if (global_too)
+        for (unsigned half = 0; half < 2; half++) {
+            cpu->tlb_large_low[half] = ~(u64)0;
+            cpu->tlb_large_high[half] = 0;
+        }
+}
+
+/* The linear page an entry stands for; NONE when it stands for nothing. */
+static u64 entry_page(const struct x86_tlb_entry *t)
+{
+    return t->slow == X86_TLB_NONE ? X86_TLB_NONE : t->slow & ~(u64)0xfff;
+}
+
+static void drop_large_pieces(struct x86_cpu *cpu, u64 va)
+{
+    for (unsigned i = 0; i < X86_TLB_FILLED; i++)
+        for (unsigned slot = 0; slot < X86_TLB_SIZE; slot++) {
+            struct x86_tlb_entry *t = &cpu->tlb[i][slot];
+            unsigned shift = t->info & X86_TLB_SHIFT;
+            if (shift > 12 && entry_page(t) >> shift == va >> shift)
+                entry_drop(cpu, i, slot);
+        }
+}
+
+void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va)
+{
+    unsigned half = va >> 63;
+    if (va >= cpu->tlb_large_low[half] && va <= cpu->tlb_large_high[half])
+        drop_large_pieces(cpu, va);
+    unsigned slot = (va >> 12) & (X86_TLB_SIZE - 1);
+    for (unsigned i = 0; i < X86_TLB_FILLED; i++)
+        if (entry_page(&cpu->tlb[i][slot]) == (va & ~(u64)0xfff))
+            entry_drop(cpu, i, slot);
+}
+
+void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only)
+{
+    for (unsigned i = 0; i < X86_TLB_FILLED; i++)
+        for (unsigned slot = 0; slot < X86_TLB_SIZE; slot++) {
+            struct x86_tlb_entry *t = &cpu->tlb[i][slot];
+            if (entry_page(t) == X86_TLB_NONE || t->pa != (pa & ~(u64)0xfff))
+                continue;
+            t->tag[X86_WRITE] = X86_TLB_NONE;
+            if (!writes_only)
+                t->tag[X86_READ] = t->tag[X86_EXEC] = X86_TLB_NONE;
+        }
+}
+
+/* Enters a walked page. Rights found earlier for the same page stay: an access that sets D adds
+ * the write right only. */
+static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
+                                  enum x86_access access, const struct x86_page *page)
+{
+    unsigned slot = (lin >> 12) & (X86_TLB_SIZE - 1);
+    struct x86_tlb_entry *t = &cpu->tlb[index][slot];
+    u64 va = lin & ~(u64)0xfff;
+    entry_drop(cpu, index, slot);
+    t->slow = va | page->rights;
+    t->pa = page->pa & ~(u64)0xfff;
+    t->info = page->shift | (page->global ? X86_TLB_GLOBAL : 0);
+    cpu->tlb_used[index][page->global][slot / 64] |= BIT(slot % 64);
+    if (page->shift > 12) {
+        unsigned half = va >> 63;
+        u64 first = va & ~mask_low(page->shift), last = va | mask_low(page->shift);
+        cpu->tlb_large_low[half] = MIN(cpu->tlb_large_low[half], first);
+        cpu->tlb_large_high[half] = MAX(cpu->tlb_large_high[half], last);
+    }
+    bool writable = false;
+    u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
+    if (host) {
+        t->addend = (u64)(uintptr_t)host - va;
+        if (page->rights & BIT(X86_READ))
+            t->tag[X86_READ] = va;
+        if (page->rights & BIT(X86_EXEC))
+            t->tag[X86_EXEC] = va;
+        if ((page->rights & BIT(X86_WRITE)) && writable)
+            t->tag[X86_WRITE] = va;
+    }
+    return t;
+}
+
+/* The entry for an access that is allowed, filling it if needed; NULL with #PF raised. */
+static struct x86_tlb_entry *lookup(struct x86_cpu *cpu, u64 lin, enum x86_access access,
+                                    unsigned index)
+{
+    struct x86_tlb_entry *t = &cpu->tlb[index][(lin >> 12) & (X86_TLB_SIZE - 1)];
+    u64 va = lin & ~(u64)0xfff;
+    if (t->tag[access] == va)
+        return t;
+    if (entry_page(t) == va && (t->slow >> access & 1)) {
+        /* Known and allowed, but not direct. RAM may have become direct again (no longer code, no
+         * longer logged): ask. */
+        bool writable = false;
+        u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
+        if (host && (access != X86_WRITE || writable)) {
+            t->addend = (u64)(uintptr_t)host - va;
+            t->tag[access] = va;
+        }
+        return t;
+    }
+    struct x86_page page;
+    u32 error;
+    if (x86_page_walk(cpu, lin, access, index, &page, &error)) {
+        x86_raise_error(cpu, X86_PF_FAULT, error);
+        cpu->fault.payload = lin;
+        return NULL;
+    }
+    return fill(cpu, lin, index, access, &page);
+}
+
+int x86_resolve(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned index,
+                struct x86_place *place)
+{
+    struct x86_tlb_entry *t = lookup(cpu, lin, access, index);
+    if (!t)
+        return X86_EXCEPTION;
+    place->pa = t->pa | (lin & 0xfff);
+    place->host = t->tag[access] == (lin & ~(u64)0xfff) && !cpu->stores
+                      ? (u8 *)(uintptr_t)(lin + t->addend)
+                      : NULL;
+    return X86_OK;
+}
+
+int x86_translate(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned tlb_index,
+                  u64 *pa)
+{
+    struct x86_place p;
+    int r = x86_resolve(cpu, lin, access, tlb_index, &p);
+    if (r == X86_OK)
+        *pa = p.pa;
+    return r;
+}
