@@ -63,6 +63,8 @@ void vcpu_set_tpr(struct vcpu *v, u64 cr8);
 u64 vcpu_get_tpr(struct vcpu *v);
 /* Guest TSC now, without the offset of the state. */
 u64 vcpu_tsc(struct vcpu *v);
+/* The state's offset changed, or may have: the deadline timer counts with it. */
+void vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
 
 /* Sets request bits and kicks. Any thread. */
 void vcpu_post(struct vcpu *v, u32 bits);

@@ -126,16 +126,22 @@ static int world_port_write(struct x86_cpu *cpu, u16 port, unsigned size, u32 va
 }
 
 /* A register whose write wants the engine to leave run() lets the loop find out by itself. */
+static int msr(struct x86_cpu *cpu, u32 index, bool write, u64 *value)
+{
+    struct vcpu *v = interpret_of(cpu)->vcpu;
+    x86_vector_release(cpu);
+    vcpu_set_tsc_offset(v, cpu->s.tsc_offset);
+    return vcpu_msr(v, index, write, value) < 0 ? -1 : 0;
+}
+
 static int world_msr_read(struct x86_cpu *cpu, u32 index, u64 *value)
 {
-    x86_vector_release(cpu);
-    return vcpu_msr(interpret_of(cpu)->vcpu, index, false, value) < 0 ? -1 : 0;
+    return msr(cpu, index, false, value);
 }
 
 static int world_msr_write(struct x86_cpu *cpu, u32 index, u64 value)
 {
-    x86_vector_release(cpu);
-    return vcpu_msr(interpret_of(cpu)->vcpu, index, true, &value) < 0 ? -1 : 0;
+    return msr(cpu, index, true, &value);
 }
 
 static void world_cpuid(struct x86_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])

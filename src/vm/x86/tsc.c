@@ -4,6 +4,7 @@
  * and scaled; otherwise, and under a test's clock, the clock itself is read. */
 #include "vm/vcpu_priv.h"
 #include "vm/vm_priv.h"
+#include "vm/x86/lapic.h"
 
 #include <cpuid.h>
 
@@ -75,4 +76,10 @@ u64 vcpu_tsc(struct vcpu *v)
 {
     const struct vm_priv *p = v->vm->priv;
     return read_map(v->vm, &p->tsc[__atomic_load_n(&p->tsc_current, __ATOMIC_ACQUIRE)]);
+}
+
+void vcpu_set_tsc_offset(struct vcpu *v, u64 offset)
+{
+    if (v->tsc_offset != offset)
+        lapic_set_tsc_offset(v, offset);
 }

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Small flat guests. Each is copied to CODE (rig.h) and entered at its first byte: real-mode ones
+ * with CS:IP CODE/16:0, 64-bit ones with everything identity-mapped, a GDT with CS 8 and SS 16,
+ * interrupts off, a stack. Port 0xe9 prints the low byte, port 0xf4 ends the machine with a status. */
+        .section .rodata
+
+#define GUEST(name) .balign 16; .globl name; name:
+#define END(name) .globl name##_end; name##_end:
+#define EXIT(n) movb $(n), %al; outb %al, $0xf4; 9: hlt; jmp 9b
+
+/* Prints "real" and ends with 7. */
+        .code16
+GUEST(guest_real)
+        movw %cs, %ax
+        movw %ax, %ds
+        call 1f
+1:      popw %si
+        addw $(2f - 1b), %si
+        cld
+3:      lodsb
+        testb %al, %al
+        jz 4f
+        outb %al, $0xe9
+        jmp 3b
+4:      EXIT(7)
+2:      .asciz "real"
+END(guest_real)
+
+/* Sums 1..1000000 in a loop, ends with 1 when the sum is right, 0 otherwise. */
+        .code64
+GUEST(guest_sum)
+        xorl %ecx, %ecx
+        xorl %eax, %eax
+1:      incq %rcx
+        addq %rcx, %rax
+        cmpq $1000000, %rcx
+        jne 1b
+        movabsq $500000500000, %rdx
+        cmpq %rdx, %rax
+        sete %al
+        outb %al, $0xf4
+2:      hlt
+        jmp 2b
+END(guest_sum)
+
+/* Counts for ever in COUNTER. */
+GUEST(guest_count)
+1:      incq 0x9000
+        jmp 1b
+END(guest_count)
+
+/* Spins until COUNTER + 8 is set, then ends with 5. */
+GUEST(guest_wait_flag)
+1:      pause
+        cmpq $0, 0x9008
+        je 1b
+        EXIT(5)
+END(guest_wait_flag)
+
+/* Self-modifying code of three kinds; prints one letter for each that worked. */
+GUEST(guest_smc)
+        /* the next instruction, in the same block */
+        movb $'A', 1f + 1 - guest_smc + 0x10000
+1:      movb $'?', %al
+        outb %al, $0xe9
+        /* code that ran before */
+        movl $2, %ecx
+2:      movb $'x', %al
+        outb %al, $0xe9
+        movb $'B', 2b + 1 - guest_smc + 0x10000
+        loop 2b
+        /* another page, called before and after, its second instruction patched */
+        movabsq $0x12000, %rdi
+        leaq 5f(%rip), %rsi
+        movl $(6f - 5f), %ecx
+        rep movsb
+        movabsq $0x12000, %rbx
+        call *%rbx
+        outb %al, $0xe9
+        movb $'C', 0x12002
+        call *%rbx
+        outb %al, $0xe9
+        /* data beside code: many stores, none into an instruction */
+        movl $1000, %ecx
+3:      incl 0x12080
+        loop 3b
+        call *%rbx
+        outb %al, $0xe9
+        /* an instruction that lies across a page boundary, patched in its second page */
+        movabsq $0x13ffe, %rdi
+        leaq 7f(%rip), %rsi
+        movl $(8f - 7f), %ecx
+        rep movsb
+        movabsq $0x13ffe, %rbx
+        call *%rbx
+        outb %al, $0xe9
+        movb $'E', 0x14000
+        call *%rbx
+        outb %al, $0xe9
+        EXIT(0)
+5:      nop
+        movb $'y', %al
+        ret
+6:
+7:      .byte 0x66, 0xb8, 'D', 0        /* mov $'D', %ax: the immediate begins at the boundary */
+        ret
+8:
+END(guest_smc)
+
+/* x2APIC timer, one-shot, wakes HLT; three times. Prints a dot each. */
+GUEST(guest_timer)
+        movl $0x1b, %ecx
+        rdmsr
+        orl $0xc00, %eax
+        wrmsr
+        movl $0x80f, %ecx               /* spurious vector, APIC enabled */
+        movl $0x1ff, %eax
+        xorl %edx, %edx
+        wrmsr
+        movl $0x832, %ecx               /* timer: one-shot, vector 0x30 */
+        movl $0x30, %eax
+        wrmsr
+        movl $0x83e, %ecx               /* divide by 1 */
+        movl $0xb, %eax
+        wrmsr
+        /* IDT at 0xa000, gate 0x30 */
+        leaq 5f(%rip), %rax
+        movw %ax, 0xa300
+        movw $8, 0xa302
+        movw $0x8e00, 0xa304
+        shrl $16, %eax
+        movw %ax, 0xa306
+        movl $0, 0xa308
+        pushq $0xa000
+        pushw $0xfff
+        lidt (%rsp)
+        addq $10, %rsp
+        movl $3, %ebx
+1:      movl $0x838, %ecx               /* count */
+        movl $200000, %eax
+        xorl %edx, %edx
+        wrmsr
+2:      sti
+        hlt
+        cli
+        cmpl $0, %ebp
+        je 2b
+        xorl %ebp, %ebp
+        movb $'.', %al
+        outb %al, $0xe9
+        decl %ebx
+        jnz 1b
+        EXIT(3)
+5:      movl $1, %ebp
+        pushq %rax
+        pushq %rcx
+        pushq %rdx
+        movl $0x80b, %ecx               /* end of interrupt */
+        xorl %eax, %eax
+        xorl %edx, %edx
+        wrmsr
+        popq %rdx
+        popq %rcx
+        popq %rax
+        iretq
+END(guest_timer)
+
+/* Waits in HLT with interrupts off; an NMI comes from outside. Ends with 2 from the handler. */
+GUEST(guest_nmi)
+        leaq 5f(%rip), %rax
+        movw %ax, 0xa020
+        movw $8, 0xa022
+        movw $0x8e00, 0xa024
+        shrl $16, %eax
+        movw %ax, 0xa026
+        movl $0, 0xa028
+        pushq $0xa000
+        pushw $0xfff
+        lidt (%rsp)
+        incq 0x9000
+1:      hlt
+        jmp 1b
+5:      EXIT(2)
+END(guest_nmi)
+
+/* No IDT: a triple fault. */
+GUEST(guest_triple)
+        pushq $0
+        pushw $0
+        lidt (%rsp)
+        ud2
+END(guest_triple)
+
+/* Starts the second processor (its real-mode code is copied to 0x8000), then both add to COUNTER
+ * with a locked operation across a cache line (0x903c..0x9043) and one within (0x9080), 20000 times
+ * each. Ends with 1 when both sums are exact. */
+GUEST(guest_smp)
+        movabsq $0x8000, %rdi
+        leaq 5f(%rip), %rsi
+        movl $(6f - 5f), %ecx
+        rep movsb
+        movl $0x1b, %ecx
+        rdmsr
+        orl $0xc00, %eax
+        wrmsr
+        movl $0x80f, %ecx
+        movl $0x1ff, %eax
+        xorl %edx, %edx
+        wrmsr
+        movl $0x830, %ecx               /* INIT, then start-up at 0x8000, to processor 1 */
+        movl $1, %edx
+        movl $0x4500, %eax
+        wrmsr
+        movl $0x4608, %eax
+        wrmsr
+1:      pause
+        cmpl $0, 0x90c0                 /* until it is there */
+        je 1b
+        movl $20000, %ecx
+2:      lock incq 0x903c
+        lock incq 0x9080
+        loop 2b
+        lock incl 0x90c4
+3:      pause
+        cmpl $2, 0x90c4
+        jne 3b
+        xorl %eax, %eax
+        cmpq $40000, 0x903c
+        jne 4f
+        cmpq $40000, 0x9080
+        jne 4f
+        movb $1, %al
+4:      outb %al, $0xf4
+9:      hlt
+        jmp 9b
+        .code16
+5:      cli
+        xorw %ax, %ax
+        movw %ax, %ds
+        movl $1, 0x90c0
+        movl $20000, %ecx
+7:      lock incl 0x903c
+        lock incl 0x9080
+        decl %ecx
+        jnz 7b
+        lock incl 0x90c4
+8:      hlt
+        jmp 8b
+6:
+        .code64
+END(guest_smp)
+
+/* The second processor calls a routine for ever and stores what it returns at 0x9000; this one
+ * changes the routine and waits until the other has returned each value. Ends with 4. */
+GUEST(guest_cross_smc)
+        movl $0xc30000b8, 0x8800        /* mov $0, %ax; ret */
+        movabsq $0x8000, %rdi
+        leaq 5f(%rip), %rsi
+        movl $(6f - 5f), %ecx
+        rep movsb
+        movl $0x1b, %ecx
+        rdmsr
+        orl $0xc00, %eax
+        wrmsr
+        movl $0x80f, %ecx
+        movl $0x1ff, %eax
+        xorl %edx, %edx
+        wrmsr
+        movl $0x830, %ecx
+        movl $1, %edx
+        movl $0x4500, %eax
+        wrmsr
+        movl $0x4608, %eax
+        wrmsr
+        xorl %ebx, %ebx
+1:      incl %ebx
+        movb %bl, 0x8801
+2:      pause
+        cmpb %bl, 0x9000
+        jne 2b
+        cmpl $100, %ebx
+        jne 1b
+        EXIT(4)
+        .code16
+5:      xorw %ax, %ax
+        movw %ax, %ds
+        movw %ax, %ss
+        movw $0x7000, %sp
+7:      call 5b + 0x800
+        movb %al, 0x9000
+        jmp 7b
+6:
+        .code64
+END(guest_cross_smc)
+
+/* RDTSC never goes back; ends with 6 after 100000 readings. */
+GUEST(guest_tsc)
+        movl $100000, %ecx
+        xorl %ebx, %ebx
+1:      rdtsc
+        shlq $32, %rdx
+        orq %rdx, %rax
+        cmpq %rbx, %rax
+        jb 2f
+        movq %rax, %rbx
+        loop 1b
+        EXIT(6)
+2:      EXIT(0xee)
+END(guest_tsc)
+
+        .section .note.GNU-stack, "", @progbits
