@@ -4,6 +4,7 @@
  * (EFER, STAR, MTRRs ...) are the canonical state's own. */
 #include "vm/vcpu_priv.h"
 
+#include "base/bits.h"
 #include "base/log.h"
 #include "isa/x86/insn.h"
 #include "vm/vm.h"
@@ -22,12 +23,19 @@ struct msr_row {
     const char *name; /* and where it is described */
 };
 
+/* No Meltdown, L1TF, MDS, TAA, SSB, MMIO stale data, GDS, RFDS, ITS or post-barrier RSB predictions;
+ * enhanced IBRS, so that Linux needs no retpolines. */
+#define ARCH_CAPABILITIES                                                                          \
+    (BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) | \
+     BIT(24) | BIT(26) | BIT(27) | BIT(62))
+
 /* Rows are saved by index, so they may be moved and added; VCPU_MSRS_MAX bounds them. */
 static const struct msr_row rows[] = {
     {0x00000017, ON_INTEL, 0, 0, "IA32_PLATFORM_ID [SDM4 2.1]"},
     {0x0000003a, ON_INTEL, 1, 0, "IA32_FEATURE_CONTROL: locked, VMX off [SDM4 2.1]"},
     {0x0000008b, ON_BOTH, (u64)1 << 32, 0, "IA32_BIOS_SIGN_ID, PATCH_LEVEL: microcode revision"},
     {0x000000ce, ON_INTEL, 0, 0, "MSR_PLATFORM_INFO [SDM4 2.17]"},
+    {0x0000010a, ON_INTEL, ARCH_CAPABILITIES, 0, "IA32_ARCH_CAPABILITIES [SDM4 2.1]"},
     {0x00000140, ON_INTEL, 0, 0, "MISC_FEATURE_ENABLES: no CPUID faulting [SDM4 2.17]"},
     {0x00000179, ON_BOTH, 0, 0, "IA32_MCG_CAP: no machine-check banks [SDM3 15.3.1.1]"},
     {0x0000017a, ON_BOTH, 0, ~(u64)0, "IA32_MCG_STATUS [SDM3 15.3.1.2]"},
