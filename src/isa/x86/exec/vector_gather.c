@@ -7,6 +7,7 @@ struct gather {
     unsigned element, index, count; /* bytes, bytes, elements */
     u8 value[64], indices[64], mask[64];
     u64 pending; /* elements still to do */
+    u64 finished; /* elements passed, selected or not */
 };
 
 static bool is_scatter(const struct x86_insn *insn)
@@ -20,6 +21,7 @@ static void load_registers(struct x86_cpu *cpu, const struct x86_insn *insn, str
     g->index = insn->opcode & 1 ? 8 : 4;
     g->element = insn->flags & X86_I_W ? 8 : 4;
     g->count = insn->vl / MAX(g->index, g->element);
+    g->finished = 0;
     x86_vector_image(cpu);
     x86_image_get(cpu, insn->reg, g->value);
     x86_image_get(cpu, insn->index, g->indices);
@@ -58,7 +60,8 @@ static void store_registers(struct x86_cpu *cpu, const struct x86_insn *insn, st
         return;
     }
     for (unsigned n = 0; n < g->count; n++)
-        mem_fill(g->mask + n * g->element, g->pending >> n & 1 ? 0xff : 0, g->element);
+        if (g->finished >> n & 1)
+            mem_fill(g->mask + n * g->element, 0, g->element);
     if (done)
         mem_fill(g->mask, 0, 64);
     x86_image_put(cpu, insn->vvvv, g->mask);
@@ -74,8 +77,10 @@ static int exec_gather(struct x86_cpu *cpu, const struct x86_insn *insn)
     for (unsigned n = 0; n < g.count; n++) {
         u8 *element = g.value + n * g.element;
         u64 v = 0;
-        if (!(g.pending >> n & 1))
+        if (!(g.pending >> n & 1)) {
+            g.finished |= BIT(n);
             continue;
+        }
         u64 off = element_offset(cpu, insn, &g, n);
         if (is_scatter(insn)) {
             mem_copy(&v, element, g.element);
@@ -88,6 +93,7 @@ static int exec_gather(struct x86_cpu *cpu, const struct x86_insn *insn)
         if (r)
             break;
         g.pending &= ~BIT(n);
+        g.finished |= BIT(n);
     }
     store_registers(cpu, insn, &g, r == X86_OK);
     return r;

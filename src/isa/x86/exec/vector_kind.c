@@ -174,7 +174,7 @@ void x86_vector_classify(struct x86_stub *st, const struct x86_insn *insn)
         st->flags |= X86_STUB_WAIT | (st->access & X86_WR ? X86_STUB_UNDO : 0);
     unsigned type = f->faults & 0x7f;
     if (type == 2 || type == 3 || type == 11 || (files == (FILE_MMX | FILE_VECTOR)))
-        st->flags |= X86_STUB_SIMD;
+        st->flags |= X86_STUB_SIMD | (st->access & X86_WR ? X86_STUB_UNDO : 0);
     if (m >= 0)
         classify_sparse(st, insn);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SIMD floating-point instructions while the guest's MXCSR leaves an exception unmasked. The host
  * runs them with all masked; when an unmasked flag comes up the registers are put back and #XM is
- * raised. [SDM1 11.5] */
+ * raised. [SDM1 11.5]
+ *
+ * One bit is not exact: PE beside an unmasked OE or UE tells whether rounding with an unlimited
+ * exponent lost anything, which no masked run shows; it is set when the masked result is inexact. */
 #include "isa/x86/exec/vector.h"
 
 enum {

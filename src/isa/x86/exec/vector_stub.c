@@ -91,6 +91,23 @@ static void put_flags_out(struct x86_stub *st)
     put32(st, offsetof(struct x86_cpu, s.rflags));
 }
 
+/* PCMPESTRx take the lengths from rAX and rDX, PCMPxSTRI gives an index in rCX. */
+static void string_registers(unsigned op, u8 guest[3], u8 *written)
+{
+    bool explicit = op == X86_OP_PCMPESTRI || op == X86_OP_PCMPESTRM || op == X86_OP_VPCMPESTRI ||
+                    op == X86_OP_VPCMPESTRM;
+    bool index = op == X86_OP_PCMPESTRI || op == X86_OP_PCMPISTRI || op == X86_OP_VPCMPESTRI ||
+                 op == X86_OP_VPCMPISTRI;
+    if (explicit) {
+        guest[0] = X86_RAX;
+        guest[2] = X86_RDX;
+    }
+    if (index) {
+        guest[1] = X86_RCX;
+        *written |= 1 << 1;
+    }
+}
+
 /* The guest register that sits in host register rax, rcx or rdx during the instruction, as
  * x86_vector_encode assigns them; X86_NO_REG when none. */
 static void general_registers(const struct x86_insn *insn, u8 guest[3], u8 *written)
@@ -126,6 +143,7 @@ static void general_registers(const struct x86_insn *insn, u8 guest[3], u8 *writ
         if (o->access & X86_WR)
             *written |= 1 << host;
     }
+    string_registers(insn->op, guest, written);
 }
 
 void x86_stub_build(struct x86_stub *st, const struct x86_insn *insn, struct x86_vector_prefix p)

@@ -105,10 +105,20 @@ static int exec_fxrstor(struct x86_cpu *cpu, const struct x86_insn *insn)
     store32(cpu->s.xsave + X86_FX_MXCSR, load32(in + X86_FX_MXCSR));
     mem_copy(cpu->s.xsave + X86_FX_XMM, in + X86_FX_XMM, reachable(cpu, X86_XC_SSE));
     set_present(cpu, BIT(X86_XC_X87) | BIT(X86_XC_SSE));
+    x86_vector_acquire(cpu); /* the host normalises reserved bits */
     return X86_OK;
 }
 
 /* --- XSAVE --- */
+
+/* XSAVES and XRSTORS are the system's. */
+static int enter_xsave(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    int r = x86_vector_enter(cpu, X86_GATE_XSAVE, false);
+    if (r == X86_OK && cpu->cpl != 0 && (x86_forms[insn->form].flags & X86_F_PRIV))
+        return x86_gp0(cpu);
+    return r;
+}
 
 /* Components to act on: those the guest enabled and EDX:EAX asks for. No supervisor component is
  * offered, so IA32_XSS adds nothing. */
@@ -171,7 +181,7 @@ static int exec_xsave(struct x86_cpu *cpu, const struct x86_insn *insn)
     bool skip_initial = insn->op != X86_OP_XSAVE;
     u8 header[16];
 
-    int r = x86_vector_enter(cpu, X86_GATE_XSAVE, false);
+    int r = enter_xsave(cpu, insn);
     if (r == X86_OK)
         r = aligned(cpu, insn, off, 64, X86_WRITE);
     if (r)
@@ -286,7 +296,7 @@ static int exec_xrstor(struct x86_cpu *cpu, const struct x86_insn *insn)
     u64 off = x86_effective(cpu, insn), sse_avx = BIT(X86_XC_SSE) | BIT(X86_XC_AVX);
     struct restore x;
 
-    int r = x86_vector_enter(cpu, X86_GATE_XSAVE, false);
+    int r = enter_xsave(cpu, insn);
     if (r == X86_OK)
         r = aligned(cpu, insn, off, 64, X86_READ);
     if (r)
@@ -303,6 +313,7 @@ static int exec_xrstor(struct x86_cpu *cpu, const struct x86_insn *insn)
             commit_component(cpu, insn, &x, c);
     if (x.rfbm & (x.xcomp & COMPACTED ? BIT(X86_XC_SSE) : sse_avx))
         store32(area + X86_FX_MXCSR, load32(x.area + X86_FX_MXCSR));
+    x86_vector_acquire(cpu);
     return X86_OK;
 }
 
