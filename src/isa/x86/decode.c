@@ -33,7 +33,7 @@ enum {
     CODE_VSIB = 1u << 5,
     CODE_MASK = 1u << 6, CODE_MASKZ = 1u << 7, CODE_MASKREQ = 1u << 8,
     CODE_ZREG = 1u << 9,     /* zeroing only into a register */
-    CODE_BC32 = 1u << 10, CODE_BC64 = 1u << 11, CODE_RC = 1u << 12,
+    CODE_BC32 = 1u << 10, CODE_BC64 = 1u << 11, CODE_BC16 = 1u << 27, CODE_RC = 1u << 12,
     CODE_LIG = 1u << 13,
     CODE_PFX_F3 = 1u << 14, CODE_PFX_F2 = 1u << 15, /* part of the opcode */
     CODE_KREG = 1u << 16, CODE_KVVVV = 1u << 17,     /* opmask in ModRM.reg, in vvvv */
@@ -50,7 +50,7 @@ struct form_code {
     u16 op;
     u8 imm;   /* enum imm_rule */
     u8 osz;   /* enum osz_rule */
-    u8 scale; /* log2 of disp8*N, or 0x10 + k: vector length >> k */
+    u8 scale; /* log2 of disp8*N; 0x10 + k: vector length >> k; 0x20: 4 or 8 by operand size */
 };
 
 /* Tables of opcodes, in the generator's order. */
@@ -497,14 +497,15 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
             d->flags |= X86_I_EVEX_Z;
         }
         if (bit_b) {
-            if (!(c->flags & (reg_form ? CODE_RC : CODE_BC32 | CODE_BC64)))
+            if (!(c->flags & (reg_form ? CODE_RC : CODE_BC16 | CODE_BC32 | CODE_BC64)))
                 return undefined(d);
             d->flags |= X86_I_EVEX_B;
             if (reg_form && !(c->flags & CODE_LIG))
                 insn->vl = 64;
         }
         if (insn->mod == 1) {
-            unsigned scale = bit_b                ? (c->flags & CODE_BC64 ? 3 : 2)
+            unsigned scale = bit_b ? (c->flags & CODE_BC64 ? 3 : c->flags & CODE_BC32 ? 2 : 1)
+                             : c->scale & 0x20 ? (insn->osz == 8 ? 3 : 2)
                              : c->scale & 0x10 ? (unsigned)__builtin_ctz(insn->vl) - (c->scale & 15)
                                                : c->scale;
             insn->disp = (i32)((u32)insn->disp << scale);

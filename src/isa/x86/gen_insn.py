@@ -31,7 +31,8 @@ FLAG_BITS = {'c': 0x1, 'p': 0x4, 'a': 0x10, 'z': 0x40, 's': 0x80, 't': 0x100, 'i
              'd': 0x400, 'o': 0x800, 'l': 0x3000, 'n': 0x4000}
 FORM_FLAGS = {'priv': 'PRIV', 'lock': 'LOCKABLE', 'no64': 'NO64', 'only64': 'ONLY64',
               'def64': 'DEF64', 'branch': 'BRANCH', 'iopl': 'IOPL', 'align': 'ALIGN', 'rep': 'REP',
-              'end': 'END', 'bc32': 'BCST32', 'bc64': 'BCST64', 'er': 'ER', 'sae': 'SAE',
+              'end': 'END', 'bc16': 'BCST16', 'bc32': 'BCST32',
+              'bc64': 'BCST64', 'er': 'ER', 'sae': 'SAE',
               'k': 'MASK', 'kz': 'MASKZ', 'kreq': 'MASK_REQ', 'prot': 'PROT', 'vl': 'VL'}
 OSZ_RULES = {'def64': 'DEF64', 'near': 'NEAR', 'far': 'FAR', 'oz': 'Z', 'cr': 'CR', 'crn': 'CRN'}
 PLAIN = {'near', 'far', 'oz', 'cr', 'crn', 'sensitive', 'sreg', 'sregw', 'distinct'}
@@ -40,7 +41,7 @@ IMM = {'Ib': 'U8', 'Is': 'S8', 'Iw': 'U16', 'Iz': 'Z', 'Iv': 'V', 'Jb': 'S8', 'J
 AMD_FEATURES = {'SVM', '3DNOW', '3DNOWEXT', 'SSE4A', 'CLZERO', 'MONITORX', 'RDPRU', 'INVLPGB'}
 MEM_KINDS = {'E', 'M', 'W', 'Q', 'KE', 'VM'}
 LOG2 = {'b': 0, 'w': 1, 'd': 2, 'q': 3, 'dq': 4, 'qq': 5, 'oo': 6,
-        'x': 0x10, 'hx': 0x11, 'qx': 0x12, 'ex': 0x13}
+        'x': 0x10, 'hx': 0x11, 'qx': 0x12, 'ex': 0x13, 'y': 0x20}
 
 
 class TableError(Exception):
@@ -90,7 +91,7 @@ class Row:
         self.opnds = [Operand(t) for t in cols[2].split()]
         self.read = self.written = self.undefined = self.faults = 0
         self.flags, self.words, self.features, self.names, self.asz_names = set(), set(), [], '', ''
-        self.lig = False
+        self.lig, self.scale = False, None
         self.spec = ''
         for word in cols[3].split():
             self.attribute(word, features)
@@ -114,6 +115,8 @@ class Row:
             self.asz_names = value
         elif colon and key == 'spec':
             self.spec = value.replace('_', ' ')
+        elif colon and key == 'n':
+            self.scale = {'1': 0, '2': 1, '4': 2, '8': 3}[value]
         elif word in features:
             self.features.append(word)
         elif re.fullmatch(r't\d+', word):
@@ -218,6 +221,8 @@ class Row:
         return 'NONE'
 
     def disp_scale(self):
+        if self.scale is not None:
+            return self.scale
         for o in self.opnds:
             if o.kind in MEM_KINDS and o.size in LOG2:
                 return LOG2[o.size]
@@ -244,10 +249,9 @@ class Row:
                 out.add('ZREG')
         if 'MASK_REQ' in self.flags:
             out.add('MASKREQ')
-        if 'bc32' in self.words:
-            out.add('BC32')
-        if 'bc64' in self.words:
-            out.add('BC64')
+        for word in ('bc16', 'bc32', 'bc64'):
+            if word in self.words:
+                out.add(word.upper())
         if self.words & {'er', 'sae'}:
             out.add('RC')
         if self.lig:

@@ -155,6 +155,7 @@ enum x86_form_flags {
     X86_F_REP = 1 << 9,      /* F3/F2 mean repetition */
     X86_F_END = 1 << 10,     /* ends a decoded block: changes mode, TLB, interruptibility */
     X86_F_BCST32 = 1 << 11, X86_F_BCST64 = 1 << 12, /* EVEX.b broadcast allowed */
+    X86_F_BCST16 = 1 << 20,
     X86_F_ER = 1 << 13,      /* EVEX static rounding */
     X86_F_SAE = 1 << 14,
     X86_F_MASK = 1 << 15, X86_F_MASKZ = 1 << 16, /* EVEX opmask, zeroing allowed */

@@ -9,6 +9,10 @@ unsigned x86_opnd_bytes(const struct x86_insn *insn, unsigned n)
         [X86_SZ_DQ] = 16, [X86_SZ_QQ] = 32, [X86_SZ_OO] = 64, [X86_SZ_FX] = 512, [X86_SZ_ANY] = 0,
     };
     const struct x86_opnd *o = &x86_forms[insn->form].opnd[n];
+    if (o->kind == X86_OPND_W && insn->mod != 3 && insn->flags & X86_I_EVEX_B) {
+        u32 flags = x86_forms[insn->form].flags; /* broadcast: one element */
+        return flags & X86_F_BCST64 ? 8 : flags & X86_F_BCST32 ? 4 : 2;
+    }
     switch (o->size) {
     case X86_SZ_V:
         return insn->osz;
