@@ -73,7 +73,7 @@ static void our_name(char *dst, size_t size, const struct x86_insn *insn)
 {
     const struct x86_form *f = &x86_forms[insn->form];
     size_t n = strlen(f->name);
-    if (n > 2 && strcmp(f->name + n - 2, "cc") == 0) {
+    if (insn->op == X86_OP_JCC || insn->op == X86_OP_SETCC || insn->op == X86_OP_CMOVCC) {
         snprintf(dst, size, "%.*s%s", (int)n - 2, f->name, cc[insn->opcode & 15]);
     } else if (f->names) {
         unsigned by = insn->op == X86_OP_JCXZ ? insn->asz : insn->osz;

@@ -2,6 +2,7 @@
 /* The list of known disagreements with Zydis 4.0. "Native" means that the bytes were executed on
  * a processor (tests/isa/native.c) and did what our decoder says. */
 #include "decode_exceptions.h"
+#include "isa/x86/features.gen.h"
 #include <string.h>
 
 /* Instruction sets that no CPU model of ours offers and that have no rows: #UD. */
@@ -58,7 +59,69 @@ static bool ud_width(const struct disagreement *d)
            (d->ours->op == X86_OP_UD0 || d->ours->op == X86_OP_UD1);
 }
 
+static bool amd_near(const struct disagreement *d)
+{
+    return d->ours && d->theirs && d->vendor == X86_VENDOR_AMD && d->mode == X86_MODE64 &&
+           d->ours->osz == 2 && (d->ours->op == X86_OP_CALL || d->ours->op == X86_OP_JMP);
+}
+
+static bool movsxd_16(const struct disagreement *d)
+{
+    return d->ours && d->theirs && d->ours->op == X86_OP_MOVSXD && d->ours->osz == 2 &&
+           d->ours->mod == 3;
+}
+
+static bool xchg_rexb(const struct disagreement *d)
+{
+    return d->ours && d->theirs && d->ours->op == X86_OP_XCHG && d->theirs->mnemonic == ZYDIS_MNEMONIC_PAUSE;
+}
+
+static bool no_address(const struct disagreement *d)
+{
+    return d->ours && d->theirs && d->ours->len == d->theirs->length &&
+           (d->ours->op == X86_OP_ENCLU || d->ours->op == X86_OP_ENCLS || d->ours->op == X86_OP_ENCLV ||
+            d->ours->op == X86_OP_SENDUIPI);
+}
+
+static bool clzero_repne(const struct disagreement *d)
+{
+    return !d->ours && d->theirs->mnemonic == ZYDIS_MNEMONIC_CLZERO;
+}
+
+static bool wbnoinvd(const struct disagreement *d)
+{
+    return d->ours && d->ours->op == X86_OP_WBNOINVD && d->theirs &&
+           d->theirs->mnemonic == ZYDIS_MNEMONIC_WBINVD;
+}
+
+static bool fp16_w(const struct disagreement *d)
+{
+    return d->ours && !d->theirs && d->mode != X86_MODE64 && d->ours->flags & X86_I_W &&
+           x86_forms[d->ours->form].feature == X86_FEATURE_AVX512_FP16;
+}
+
+static bool amd_prefetch_register(const struct disagreement *d)
+{
+    return !d->ours && d->vendor == X86_VENDOR_AMD && d->theirs->mnemonic == ZYDIS_MNEMONIC_NOP &&
+           d->theirs->opcode_map == ZYDIS_OPCODE_MAP_0F && d->theirs->opcode == 0x0d;
+}
+
+static bool no_base(const struct disagreement *d)
+{
+    return d->ours && d->theirs && d->ours->base == X86_NO_REG && d->ours->mod == 0 &&
+           (d->ours->modrm & 7) == 4 && d->ours->asz == 4 && d->ours->len == d->theirs->length;
+}
+
 const struct exception exceptions[] = {
+    {"AMD near CALL and JMP with 66 in 64-bit mode use 16 bits (native)", amd_near},
+    {"MOVSXD with 66: Zydis shows the source register with 16 bits", movsxd_16},
+    {"F3 90 with REX.B is XCHG r8 (native), no PAUSE", xchg_rexb},
+    {"ENCLx, SENDUIPI: hidden features, only Zydis' idea of address size or operand width differs", no_address},
+    {"CLZERO with F2 or F3 is #UD (native)", clzero_repne},
+    {"F3 0F 09 is WBNOINVD whatever the CPU model; without the feature it acts as WBINVD", wbnoinvd},
+    {"VCVT(U)SI2SH, VCVT(T)SH2(U)SI: W is ignored outside 64-bit mode [SDM2]", fp16_w},
+    {"0F 0D with a register is #UD for AMD (native)", amd_prefetch_register},
+    {"32-bit addresses with SIB base 101b and mod 00b have no base whatever REX.B (native)", no_base},
     {"sets that no CPU model offers have no rows: FMA4, XOP, TBM, LWP, KNC, AVX512ER/PF/4*, AMX, Key Locker, CET, VIA ...", foreign_set},
     {"3DNow! only for AMD [AMD3 26568]", vendor_3dnow},
     {"SYSENTER and SYSEXIT are invalid in AMD long mode [AMD3 SYSENTER]", amd_sysenter},
@@ -80,7 +143,7 @@ int exception_find(const struct x86_insn *ours, const ZydisDecodedInstruction *t
 }
 
 static const char *const names[][2] = {
-    {"callf", "call"}, {"jmpf", "jmp"}, {"retf", "ret"}, {"fneni", "feni8087_nop"}, {"fndisi", "fdisi8087_nop"}, {"fnsetpm", "fsetpm287_nop"},
+    {"callf", "call"}, {"jmpf", "jmp"}, {"retf", "ret"}, {"pfrcpit1", "pfcpit1"}, {"pfrsqrt", "pfsqrt"}, {"fneni", "feni8087_nop"}, {"fndisi", "fdisi8087_nop"}, {"fnsetpm", "fsetpm287_nop"},
     {"sysretd", "sysret"}, {"sysretq", "sysret"}, {"sysexitd", "sysexit"}, {"sysexitq", "sysexit"},
     {"fxsave", "fxsave64"}, {"fxrstor", "fxrstor64"}, {"xsave", "xsave64"}, {"xrstor", "xrstor64"},
     {"xsaveopt", "xsaveopt64"}, {"xsavec", "xsavec64"}, {"xsaves", "xsaves64"}, {"xrstors", "xrstors64"},

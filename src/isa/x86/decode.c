@@ -172,8 +172,6 @@ static int vex_prefix(struct decoder *d, bool three)
         d->r = ~b1 >> 4 & 8;
         d->x = ~b1 >> 3 & 8;
         d->b = ~b1 >> 2 & 8;
-    } else {
-        d->vvvv &= 7;
     }
     d->opcode = *d->p++;
     if (map < 1 || map > 3)
@@ -203,10 +201,10 @@ static int evex_prefix(struct decoder *d)
         d->b = ~p0 >> 2 & 8;
         d->r2 = ~p0 & 16;
         d->v2 = (u8)(~p2 << 1 & 16);
-    } else {
-        d->vvvv &= 7;
+        d->vvvv |= d->v2;
+    } else if (!(p2 & 8)) {
+        return undefined(d);
     }
-    d->vvvv |= d->v2;
     d->opcode = *d->p++;
     if ((p0 & 8) || !(p1 & 4) || map < 1 || map == 4 || map == 7)
         return undefined(d);
@@ -449,7 +447,7 @@ static bool registers_exist(const struct decoder *d, const struct form_code *c)
     unsigned reg = insn->reg | d->r2;
     if (c->flags & CODE_KREG && reg > 7)
         return false;
-    if (c->flags & CODE_KVVVV && d->vvvv > 7)
+    if (c->flags & CODE_KVVVV && d->mode == X86_MODE64 && d->vvvv > 7)
         return false;
     /* REX.R is ignored for segment registers. */
     if (c->flags & (CODE_SREG | CODE_SREGW) && (reg & 7) > X86_GS)
@@ -474,7 +472,7 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
 {
     struct x86_insn *insn = d->insn;
     bool reg_form = insn->mod == 3;
-    insn->vvvv = d->vvvv;
+    insn->vvvv = d->mode == X86_MODE64 ? d->vvvv : d->vvvv & 7; /* else the top bit is ignored */
     insn->ll = d->l;
     if (c->flags & CODE_VECTOR)
         insn->vl = c->flags & CODE_LIG ? 16 : (u8)(16u << (d->l & 3));
