@@ -7,6 +7,7 @@ struct gather {
     unsigned element, index, count; /* bytes, bytes, elements */
     u8 value[64], indices[64], mask[64];
     u64 pending; /* elements still to do */
+    u64 beyond;  /* opmask bits of no element: cleared when all is done */
     u64 finished; /* elements passed, selected or not */
 };
 
@@ -26,7 +27,9 @@ static void load_registers(struct x86_cpu *cpu, const struct x86_insn *insn, str
     x86_image_get(cpu, insn->reg, g->value);
     x86_image_get(cpu, insn->index, g->indices);
     if (insn->flags & X86_I_EVEX) {
-        g->pending = x86_image_opmask(cpu, insn->aaa) & mask_low(g->count);
+        u64 mask = x86_image_opmask(cpu, insn->aaa);
+        g->pending = mask & mask_low(g->count);
+        g->beyond = mask & ~mask_low(g->count);
         return;
     }
     x86_image_get(cpu, insn->vvvv, g->mask);
@@ -56,7 +59,7 @@ static void store_registers(struct x86_cpu *cpu, const struct x86_insn *insn, st
         x86_image_put(cpu, insn->reg, g->value);
     }
     if (insn->flags & X86_I_EVEX) {
-        x86_image_set_opmask(cpu, insn->aaa, g->pending);
+        x86_image_set_opmask(cpu, insn->aaa, done ? 0 : g->pending | g->beyond);
         return;
     }
     for (unsigned n = 0; n < g->count; n++)

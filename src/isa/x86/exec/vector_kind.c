@@ -75,7 +75,7 @@ static bool reads_all(const struct x86_insn *insn, const char *name)
     static const char *const prefix[] = {
         "vpack", "vpunpck", "vunpck", "vperm", "vpshufb", "vpshufd", "vpshufh", "vpshufl", "vshuf",
         "valign", "vpalignr", "vdbpsadbw", "vpmultishift", "vpmaddub", "vpmaddwd", "vgf2p8affine",
-        "vcvtne2", "vmovddup", "vmovshdup", "vmovsldup", "vinsert",
+        "vcvtne2", "vmovddup", "vmovshdup", "vmovsldup", "vinsert", "vpconflict",
     };
     for (size_t n = 0; n < ARRAY_LEN(prefix); n++)
         if (starts(name, prefix[n]) && !starts(name, "vpshufbitqmb"))
