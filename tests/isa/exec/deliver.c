@@ -224,7 +224,7 @@ static void gate_faults(void **state)
             int r = software ? RUN(w, 0xcd, VECTOR) : x86_deliver(&w->cpu, &ev);
             assert_int_equal(r, X86_INTERCEPT);
             if (w->cpu.fault.vector != rows[i].vector ||
-                w->cpu.fault.error != rows[i].error + !software)
+                w->cpu.fault.error != rows[i].error + (u32)!software)
                 fail_msg("row %zu software %u: vector %u error %x", i, software,
                          w->cpu.fault.vector, w->cpu.fault.error);
             assert_int_equal(w->cpu.s.rip, AT_CODE);
