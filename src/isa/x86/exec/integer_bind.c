@@ -85,16 +85,16 @@ x86_exec_fn integer_pick(const struct integer_handlers *h, const struct x86_insn
     enum integer_pattern pattern = INTEGER_RR;
     u16 place;
 
-    if (integer_in_memory(i, 0))
+    bool to_memory = integer_in_memory(i, 0), from_memory = integer_in_memory(i, 1);
+    if ((!to_memory && !register_operand(i, 0, &place)) ||
+        (!immediate && !from_memory && !register_operand(i, 1, &place)))
+        return NULL; /* segment, control and debug registers */
+    if (to_memory)
         pattern = immediate ? INTEGER_MI : INTEGER_MR;
-    else if (!register_operand(i, 0, &place))
-        return NULL;
-    else if (integer_in_memory(i, 1))
+    else if (from_memory)
         pattern = INTEGER_RM;
     else if (immediate)
         pattern = INTEGER_RI;
-    else if (!register_operand(i, 1, &place))
-        return NULL; /* segment, control and debug registers */
     return h->fn[pattern][integer_size_index(x86_opnd_bytes(i, 0))];
 }
 

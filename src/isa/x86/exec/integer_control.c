@@ -25,12 +25,16 @@ static always_inline int jmp_m(struct x86_cpu *cpu, const struct x86_insn *i, un
     return unlikely(r) ? r : x86_jump(cpu, target);
 }
 
+/* A stack that can't be written is noticed before a bad target, a bad target before anything is
+ * written. */
 static always_inline int call_to(struct x86_cpu *cpu, u64 target, unsigned size)
 {
     u64 back = cpu->s.rip;
     int r = x86_jump(cpu, target);
-    if (unlikely(r != X86_BRANCH))
-        return r;
+    if (unlikely(r != X86_BRANCH)) {
+        int stack = x86_probe_write(cpu, X86_SS, x86_sp_add(cpu, -(i64)size), size);
+        return stack ? stack : x86_gp0(cpu);
+    }
     r = x86_push(cpu, size, back);
     if (unlikely(r)) {
         cpu->s.rip = back;

@@ -154,15 +154,18 @@ static always_inline u64 no_bulk(struct x86_cpu *cpu, const struct x86_insn *i, 
 static always_inline int repeat(struct x86_cpu *cpu, const struct x86_insn *i, unsigned size,
                                 once_fn once, bulk_fn bulk, int until)
 {
-    /* A comparison that faults leaves the flags as they were before the first iteration. */
     u64 rflags = cpu->s.rflags;
 
     while (integer_gpr(cpu, X86_RCX, i->asz)) {
         u64 count = integer_gpr(cpu, X86_RCX, i->asz), done = bulk(cpu, i, size, count);
         if (!done) {
             int r = once(cpu, i, size, &rflags);
-            if (unlikely(r))
+            if (unlikely(r)) {
+                /* Intel puts back the flags from before the first iteration [SDM2 REP]. */
+                if (cpu->vendor == X86_VENDOR_AMD)
+                    cpu->s.rflags = rflags;
                 return r;
+            }
             done = 1;
         }
         integer_set_gpr(cpu, X86_RCX, i->asz, count - done);
