@@ -243,6 +243,7 @@ static struct block *make_block(struct interpret *iv, u64 lin, u64 pa, int *resu
     const u8 *page = ram_page(iv, pa);
     if (!page)
         return NULL;
+    x86_vector_release(&iv->cpu); /* the map of code pages takes locks */
     if (iv->arena_used + sizeof(struct block) +
             (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) > ARENA_SIZE)
         block_drop_all(iv);

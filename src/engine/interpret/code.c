@@ -75,7 +75,6 @@ void code_page_claim(struct interpret *iv, u64 page_pa)
     struct code_page *p = page_of(ivm, page_pa);
     if (!p || (__atomic_load_n(&p->vcpus, __ATOMIC_ACQUIRE) & bit_of(iv)))
         return;
-    x86_vector_release(&iv->cpu);
     os_mutex_lock(&ivm->code_lock);
     __atomic_fetch_or(&p->vcpus, bit_of(iv), __ATOMIC_SEQ_CST);
     bool fresh = !guest_memory_is_code(ivm->vm->memory, page_pa);

@@ -44,7 +44,8 @@ static void context_update(struct interpret *iv)
 static bool is_quiet(struct interpret *iv)
 {
     struct x86_cpu *cpu = &iv->cpu;
-    if (cpu->request || iv->irq_maybe || cpu->s.nmi_pending || x86_wants_step(cpu))
+    if (__atomic_load_n(&cpu->request, __ATOMIC_RELAXED) || iv->irq_maybe ||
+        cpu->s.nmi_pending || x86_wants_step(cpu))
         return false;
     cpu->s.shadow_sti = cpu->s.shadow_mov_ss = 0;
     return true;

@@ -42,6 +42,7 @@ static void host_store(u8 *p, unsigned size, u64 v)
  * log and the other vCPUs. */
 static void stored(struct x86_cpu *cpu, u64 pa, unsigned size)
 {
+    x86_vector_release(cpu);
     code_written_by_self(interpret_of(cpu), pa, size);
     guest_memory_written(memory_of(cpu), gpa(pa), size);
 }
