@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two ways to reset a PC: the reset control register at CF9h (the FADT's RESET_REG) and the fast
- * reset of system control port A at 92h, which also holds the A20 gate. */
+/* System control port A at 92h: the fast reset of a PS/2 and its A20 gate. The other reset port,
+ * CF9h, lies among the ports of PCI configuration and is the host bridge's (device/pci/host.c). */
 #ifndef DEVICE_MISC_RESET_PORT_H
 #define DEVICE_MISC_RESET_PORT_H
 
 #include "vm/device.h"
 
-enum { RESET_PORT_CF9, RESET_PORT_92 };
-enum { RESET_PORT_VALUE = 0x06 }; /* what the FADT tells the guest to write */
+enum { RESET_PORT_92 }; /* region */
+enum { RESET_PORT_VALUE = 0x06 }; /* what the FADT tells the guest to write to CF9h */
 
 struct reset_port {
     struct device dev;
     void (*reset)(void *ctx); /* handed in before init */
     void *reset_ctx;
 
-    u8 control; /* CF9h */
     u8 port92;
 };
 

@@ -125,6 +125,17 @@ static void timer_arm(struct hpet_timer *t, bool expired)
     vtimer_arm(&t->timer, expired ? MAX(t->due_ns, now + TIMER_MIN_WAKE_NS) : t->due_ns);
 }
 
+/* The comparator of a periodic timer at the match that follows the present counter. */
+static u64 timer_next_match(const struct hpet_timer *t)
+{
+    if (!(t->config & TN_PERIODIC) || !t->period || !t->due_ns ||
+        clock_now_ns(t->hpet->clock) < t->due_ns)
+        return t->comparator;
+    u64 mask = timer_mask(t);
+    u64 late = (hpet_counter(t->hpet) - t->comparator) & mask;
+    return (t->comparator + (late / t->period + 1) * t->period) & mask;
+}
+
 static void timer_expired(void *ctx)
 {
     struct hpet_timer *t = ctx;
@@ -133,11 +144,7 @@ static void timer_expired(void *ctx)
     if (!t->due_ns || clock_now_ns(h->clock) < t->due_ns) /* the comparator has moved away */
         return;
     timer_interrupt(t);
-    if ((t->config & TN_PERIODIC) && t->period) {
-        u64 mask = timer_mask(t);
-        u64 late = (hpet_counter(h) - t->comparator) & mask;
-        t->comparator = (t->comparator + (late / t->period + 1) * t->period) & mask;
-    }
+    t->comparator = timer_next_match(t);
     timer_arm(t, true);
 }
 
@@ -192,7 +199,7 @@ static u64 timer_read(struct hpet_timer *t, unsigned reg)
 {
     switch (reg) {
     case TN_CONFIG: return t->config;
-    case TN_COMPARATOR: return t->comparator;
+    case TN_COMPARATOR: return timer_next_match(t);
     case TN_FSB: return t->fsb;
     default: return 0;
     }
