@@ -30,7 +30,8 @@ enum x86_stub_flags {
     X86_STUB_MDI = 1 << 5,   /* the memory operand is implicit at [rDI] */
     X86_STUB_SPARSE = 1 << 6, /* touches only the elements that a mask selects */
     X86_STUB_PACKED = 1 << 7, /* SPARSE: as many elements as are selected, from the first on */
-    X86_STUB_SPREAD = 1 << 8, /* SPARSE: all of the operand when anything is selected */
+    X86_STUB_SPREAD = 1 << 8, /* SPARSE: elements are repeated over the register */
+    X86_STUB_WHOLE = 1 << 9,  /* SPARSE: all of the operand must be writable */
 };
 
 enum { X86_STUB_TEXT = 112 };

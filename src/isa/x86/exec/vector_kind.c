@@ -135,12 +135,16 @@ static void classify_sparse(struct x86_stub *st, const struct x86_insn *insn)
         st->flags |= X86_STUB_PACKED;
     if (starts(name, "vbroadcast") || starts(name, "vpbroadcast") || (insn->flags & X86_I_EVEX_B))
         st->flags |= X86_STUB_SPREAD;
+    if (starts(name, "vextract"))
+        st->flags |= X86_STUB_WHOLE; /* type E6NF, yet only selected elements are written */
     if (insn->flags & X86_I_EVEX_B)
         st->element = (u8)st->bytes;
     else if (f->flags & X86_F_BCST32)
         st->element = 4;
     else if (f->flags & X86_F_BCST64)
         st->element = 8;
+    else if (!(st->flags & X86_STUB_PACKED) && (ends(name, "ss") || ends(name, "sd")))
+        st->element = (u8)st->bytes; /* scalar */
     else
         st->element = (u8)named_element(name);
     if (st->element > st->bytes)
@@ -173,6 +177,9 @@ void x86_vector_classify(struct x86_stub *st, const struct x86_insn *insn)
     if ((files & FILE_MMX) || st->gate == X86_GATE_MMX)
         st->flags |= X86_STUB_WAIT | (st->access & X86_WR ? X86_STUB_UNDO : 0);
     unsigned type = f->faults & 0x7f;
+    bool suppressed = (insn->flags & X86_I_EVEX_B) && !(insn->flags & X86_I_MEM); /* {sae}, {er} */
+    if (suppressed)
+        type = 0;
     if (type == 2 || type == 3 || type == 11 || (files == (FILE_MMX | FILE_VECTOR)))
         st->flags |= X86_STUB_SIMD | (st->access & X86_WR ? X86_STUB_UNDO : 0);
     if (m >= 0)

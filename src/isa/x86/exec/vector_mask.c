@@ -28,12 +28,30 @@ static unsigned count_bits(u64 v)
     return n;
 }
 
+/* Elements of the register that repeat those in memory. */
+static unsigned spread_count(const struct x86_insn *insn, const struct x86_stub *st)
+{
+    if (!(insn->flags & X86_I_EVEX_B))
+        return insn->vl / st->element;
+    switch (x86_forms[insn->form].opnd[x86_vector_memory_operand(insn)].size) {
+    case X86_SZ_HX:
+        return insn->vl / 2 / st->element;
+    case X86_SZ_QX:
+        return insn->vl / 4 / st->element;
+    default:
+        return insn->vl / st->element;
+    }
+}
+
 static u64 opmask_select(struct x86_cpu *cpu, const struct x86_insn *insn,
                          const struct x86_stub *st, unsigned count)
 {
-    u64 mask = x86_image_opmask(cpu, insn->aaa);
-    if (st->flags & X86_STUB_SPREAD)
-        return mask & mask_low(insn->vl / st->element) ? mask_low(count) : 0;
+    u64 mask = x86_image_opmask(cpu, insn->aaa), bits = 0;
+    if (st->flags & X86_STUB_SPREAD) {
+        for (unsigned n = spread_count(insn, st); n-- > 0;)
+            bits |= (mask >> n & 1) << n % count;
+        return bits;
+    }
     mask &= mask_low(count);
     return st->flags & X86_STUB_PACKED ? mask_low(count_bits(mask)) : mask;
 }
@@ -78,6 +96,8 @@ int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const st
     if (st->align && bits && x86_linear(cpu, insn->seg, off, 1, X86_READ, &lin) == X86_OK &&
         (lin & st->align))
         return x86_gp0(cpu);
+    if (st->flags & X86_STUB_WHOLE)
+        r = x86_probe_write(cpu, insn->seg, off, st->bytes);
     mem_fill(copy, 0, sizeof copy);
     for (unsigned n = 0; n < count && r == X86_OK; n++) {
         u64 at = (off + n * element) & mask;

@@ -42,7 +42,7 @@ int x86_vector_strict(struct x86_cpu *cpu, const struct x86_stub *st, void *mem)
     mem_copy(&before, &cpu->s, sizeof before);
     x86_vector_snapshot(cpu);
     u8 *mxcsr = cpu->s.xsave + X86_FX_MXCSR;
-    u32 guest = load32(mxcsr);
+    u32 guest = load32(mxcsr), control = guest;
     u32 unmasked = ~guest >> MASK_SHIFT & X86_MXCSR_FLAGS;
 
     if (unmasked & UE) {
@@ -50,8 +50,9 @@ int x86_vector_strict(struct x86_cpu *cpu, const struct x86_stub *st, void *mem)
          * to zero tells. */
         tiny = flags_of_run(cpu, st, mem, guest | FLUSH) & UE;
         undo(cpu, &before);
+        control &= ~(u32)FLUSH; /* which acts only while underflow is masked [SDM1 10.2.3.3] */
     }
-    u32 raised = flags_of_run(cpu, st, mem, guest) | tiny;
+    u32 raised = flags_of_run(cpu, st, mem, control) | tiny;
     if (!(raised & unmasked)) {
         x86_host_set_mxcsr(guest | X86_MXCSR_MASKS | raised);
         return X86_OK;

@@ -10,7 +10,7 @@
 #include "base/os.h"
 #include "isa/x86/exec/vector.h"
 
-enum { STUB_MAX = 1 << 15, BUCKETS = 1 << 13, SLOT_SIZE = 128, CODE_SIZE = 3 << 20 };
+enum { STUB_MAX = 1 << 17, BUCKETS = 1 << 15, SLOT_SIZE = 128, CODE_SIZE = 10 << 20 };
 
 static struct {
     /* Held for tens of instructions, while the guest's state may be live: so not a mutex, whose

@@ -3,7 +3,10 @@
  * random registers, control words and memory, run natively and by the engine, and compared in all
  * that is architecturally defined, faults included.
  *
- *   vector_diff [CASES [SEED]]
+ *   vector_diff [CASES [SEED [32]]]
+ *
+ * With 32 the engine runs in compatibility mode, on encodings that mean the same in 64-bit mode, where
+ * the host runs them; bits that 32-bit mode ignores are random for the engine only.
  */
 #include "vector_native.h"
 #include "base/bits.h"
@@ -20,6 +23,7 @@ enum {
 
 static struct native_state in, native, engine;
 static unsigned covered[X86_FORM_COUNT];
+static bool compat;
 
 /* --- random encodings --- */
 
@@ -55,7 +59,7 @@ static void make_legacy(u8 *p)
     unsigned map = rnd(10) < 6 ? 1 : rnd(3) ? 2 : 3;
     if (rnd(4))
         *p++ = prefix[rnd(3)];
-    if (!rnd(3))
+    if (!rnd(3) && !compat)
         *p++ = (u8)(0x40 | rnd(16));
     *p++ = 0x0f;
     if (map > 1)
@@ -69,9 +73,9 @@ static void make_vex(u8 *p)
     unsigned map = 1 + rnd(3);
     u8 opcode = (u8)rig_random();
     *p++ = 0xc4;
-    *p++ = (u8)((rig_random() & 0xe0) | map);
+    *p++ = (u8)((compat ? 0xe0 : rig_random() & 0xe0) | map);
     /* Half of the forms have no vvvv: all ones then. */
-    *p++ = (u8)(rig_random() | (rnd(2) ? 0x78 : 0));
+    *p++ = (u8)(rig_random() | (rnd(2) ? 0x78 : 0) | (compat ? 0x40 : 0));
     *p++ = opcode;
     put_operands(p, is_vsib(map, opcode));
 }
@@ -82,9 +86,9 @@ static void make_evex(u8 *p)
     u8 opcode = (u8)rig_random(), last = (u8)rig_random();
     bool no_vvvv = rnd(2);
     *p++ = 0x62;
-    *p++ = (u8)((rig_random() & 0xf0) | map);
-    *p++ = (u8)(rig_random() | 4 | (no_vvvv ? 0x78 : 0));
-    if (no_vvvv)
+    *p++ = (u8)((compat ? 0xf0 : rig_random() & 0xf0) | map);
+    *p++ = (u8)(rig_random() | 4 | (no_vvvv ? 0x78 : 0) | (compat ? 0x40 : 0));
+    if (no_vvvv || compat)
         last |= 8;
     if (rnd(2))
         last &= 0x6f; /* neither zeroing nor broadcast */
@@ -194,7 +198,7 @@ static void random_state(void)
         fill(x + n, 32);
     store64(x + HEADER, mask);
     for (unsigned n = 0; n < 16; n++)
-        in.gpr[n] = rnd(3) ? rig_random() : special64();
+        in.gpr[n] = (rnd(3) ? rig_random() : special64()) & (compat ? 0xffffffff : ~(u64)0);
     in.rflags = X86_FLAG1 | X86_IF | (rig_random() & X86_STATUS_FLAGS);
 }
 
@@ -221,18 +225,16 @@ static u64 choose_address(unsigned bytes)
 static void vsib_registers(const struct x86_insn *i)
 {
     /* Indices that stay inside the mapped range, some in the hole. */
-    struct { u16 offset; } avx = {576};
     u8 *reg = in.xsave + XMM + 16 * i->index;
     bool wide = i->opcode & 1;
-    (void)avx;
     for (unsigned piece = 0; piece < 4; piece++) {
         u8 *p = reg;
         if (i->index >= 16)
-            p = in.xsave + 1408 + 64 * (i->index - 16) + 16 * piece;
+            p = in.xsave + rig_model.xsave[7].offset + 64 * (i->index - 16) + 16 * piece;
         else if (piece == 1)
-            p = in.xsave + 576 + 16 * i->index;
-        else if (piece >= 2)
-            p = in.xsave + 896 + 32 * i->index + 16 * (piece - 2);
+            p = in.xsave + rig_model.xsave[2].offset + 16 * i->index;
+        else if (piece >= 2 && rig_model.xsave[6].size)
+            p = in.xsave + rig_model.xsave[6].offset + 32 * i->index + 16 * (piece - 2);
         for (unsigned n = 0; n < 16; n += wide ? 8 : 4) {
             i64 v = (i64)rnd(2000) - 1000;
             memcpy(p + n, &v, wide ? 8 : 4);
@@ -245,7 +247,7 @@ static bool place_operand(const struct x86_insn *i, unsigned bytes)
 {
     const struct x86_form *f = &x86_forms[i->form];
     bool mdi = f->opnd[2].kind == X86_OPND_MDI;
-    u64 target = choose_address(bytes);
+    u64 target = choose_address(bytes), wrap = compat ? 0xffffffff : ~(u64)0;
 
     if (mdi) {
         in.gpr[X86_RDI] = target;
@@ -255,13 +257,15 @@ static bool place_operand(const struct x86_insn *i, unsigned bytes)
         return true;
     if (i->base >= 16 || (i->index < 16 && i->opcode < 0x90))
         return false;
+    if (compat && target - (u64)(i64)i->disp > 0xf0000000)
+        return false; /* 32-bit addresses wrap */
     if (i->index != X86_NO_REG) {
         vsib_registers(i);
         target = RIG_BASE + (RIG_HOLE - (rnd(4) ? 4 : 1)) * 4096 - rnd(512);
-        in.gpr[i->base] = target - (u64)(i64)i->disp;
+        in.gpr[i->base] = (target - (u64)(i64)i->disp) & wrap;
         return true;
     }
-    in.gpr[i->base] = target - (u64)(i64)i->disp;
+    in.gpr[i->base] = (target - (u64)(i64)i->disp) & wrap;
     return true;
 }
 
@@ -278,7 +282,7 @@ static void copy_memory(void)
 /* Bytes that the pointers occupy in what these instructions store: not compared here. */
 static void blank_pointers(const struct x86_insn *i, u8 *memory)
 {
-    u64 ea = in.gpr[i->base < 16 ? i->base : 0] + (u64)(i64)i->disp - RIG_BASE;
+    u64 ea = (u32)(in.gpr[i->base < 16 ? i->base : 0] + (u64)(i64)i->disp) - RIG_BASE;
     unsigned from = 0, to = 0;
     if (ea >= RIG_SIZE - 1024)
         return;
@@ -402,6 +406,9 @@ static bool excluded(const struct x86_insn *i)
     case X86_OP_DPPS: case X86_OP_DPPD: case X86_OP_VDPPS: case X86_OP_VDPPD:
         /* Several operations in one: which of them sees an unmasked exception first is not told. */
         return (~load32(in.xsave + MXCSR) & 0x1f80) != 0;
+    case X86_OP_FXSAVE: case X86_OP_FXRSTOR: case X86_OP_XSAVE: case X86_OP_XSAVEC:
+    case X86_OP_XSAVEOPT: case X86_OP_XRSTOR:
+        return compat; /* eight registers instead of sixteen */
     default:
         return false;
     }
@@ -416,11 +423,9 @@ static bool shown(const struct x86_insn *i)
 
 static void fill_operand(const struct x86_insn *i)
 {
-    u64 base = RIG_BASE;
     static u8 random[4096];
     fill(random, sizeof random);
-    u64 at = i->base < 16 ? in.gpr[i->base] + (u64)(i64)i->disp : in.gpr[X86_RDI];
-    (void)base;
+    u64 at = i->base < 16 ? (u32)(in.gpr[i->base] + (u64)(i64)i->disp) : in.gpr[X86_RDI];
     if (at < RIG_BASE || at >= RIG_BASE + RIG_SIZE)
         return;
     unsigned first = (unsigned)((at - RIG_BASE) >> 12);
@@ -447,10 +452,32 @@ static void fill_operand(const struct x86_insn *i)
     }
 }
 
+/* The engine's bytes: in 32-bit mode these bits are ignored, native execution has them clear. */
+static void vary_ignored(u8 *code, u8 *engine_code)
+{
+    const struct x86_form *f = &x86_forms[rig_insn.form];
+    u8 *w = &code[2], *vvvv = &engine_code[2];
+
+    memcpy(engine_code, code, 24);
+    if (!compat || !(rig_insn.flags & (X86_I_VEX | X86_I_EVEX)))
+        return;
+    for (int n = 0; n < X86_OPND_MAX; n++) {
+        u8 kind = f->opnd[n].kind;
+        if (kind == X86_OPND_E || kind == X86_OPND_G || kind == X86_OPND_R || kind == X86_OPND_B)
+            *w &= 0x7f;
+        if (kind == X86_OPND_L) {
+            engine_code[rig_insn.off_imm] ^= (u8)(rnd(2) << 7);
+            code[rig_insn.off_imm] &= 0x7f;
+        }
+        if (kind == X86_OPND_H && (rig_insn.flags & X86_I_VEX))
+            *vvvv ^= (u8)(rnd(2) << 6);
+    }
+}
+
 /* 1 when the case differed, 0 when it agreed, -1 when it was none. */
 static int run_case(void)
 {
-    u8 code[24] = {0};
+    u8 code[24] = {0}, engine_code[24];
     switch (rnd(8)) {
     case 0: make_x87(code); break;
     case 1: case 2: make_legacy(code); break;
@@ -459,6 +486,7 @@ static int run_case(void)
     }
     if (rig_decode(code, 15) || !shown(&rig_insn))
         return -1;
+    vary_ignored(code, engine_code);
     random_state();
     int m = -1;
     for (int n = 0; n < X86_OPND_MAX; n++)
@@ -475,7 +503,7 @@ static int run_case(void)
     memcpy(rig_cpu.s.xsave, in.xsave, sizeof in.xsave);
     memcpy(rig_cpu.s.gpr, in.gpr, sizeof in.gpr);
     rig_cpu.s.rflags = in.rflags;
-    int fe = rig_run(code, rig_insn.len, native_address());
+    int fe = rig_run(engine_code, rig_insn.len, native_address());
     memcpy(engine.xsave, rig_cpu.s.xsave, sizeof engine.xsave);
     memcpy(engine.gpr, rig_cpu.s.gpr, sizeof engine.gpr);
     engine.rflags = rig_cpu.s.rflags;
@@ -491,7 +519,8 @@ int main(int argc, char **argv)
     unsigned long cases = argc > 1 ? strtoul(argv[1], NULL, 0) : 100000, differ = 0;
     rig_seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 0x9e3779b97f4a7c15;
     printf("seed %#lx\n", (unsigned long)rig_seed);
-    rig_init(X86_MODE64);
+    compat = argc > 3 && !strcmp(argv[3], "32");
+    rig_init(compat ? X86_MODE32 : X86_MODE64);
     if (native_init(rig_model.xcr0_allowed) < 0 || rig_map_native() < 0) {
         puts("skipped: no executable or no fixed memory on this host");
         return 77;
