@@ -42,6 +42,7 @@ enum {
     CODE_VECTOR = 1u << 23,   /* has vector operands */
     CODE_VREG = 1u << 24, CODE_VRM = 1u << 25, /* ModRM.reg, ModRM.rm is a vector register */
     CODE_VVVVGPR = 1u << 26,  /* vvvv is a general register */
+    CODE_APART = 1u << 28,    /* destination must not be a source */
     CODE_REGCHECK = CODE_KREG | CODE_KVVVV | CODE_SREG | CODE_SREGW | CODE_CR | CODE_DR,
 };
 
@@ -515,6 +516,8 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
         return undefined(d);
     if (c->flags & CODE_DISTINCT && !gather_distinct(insn, d->flags & X86_I_VEX))
         return undefined(d);
+    if (c->flags & CODE_APART && (insn->reg == insn->vvvv || (reg_form && insn->reg == insn->rm)))
+        return undefined(d);
     return X86_DECODE_OK;
 }
 
@@ -558,7 +561,9 @@ int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_dec
         return result;
 
     if (d.flags & (X86_I_LOCK | X86_I_REP | X86_I_REPNE)) {
-        if (d.flags & X86_I_LOCK && !(c->flags & CODE_LOCK && d.flags & X86_I_MEM))
+        if (d.flags & X86_I_LOCK && c->flags & CODE_CR && d.amd && insn->reg == 0)
+            insn->reg = 8; /* CR8 without REX [AMD2 3.1.5] */
+        else if (d.flags & X86_I_LOCK && !(c->flags & CODE_LOCK && d.flags & X86_I_MEM))
             return undefined(&d);
         if (c->flags & CODE_PFX_F3)
             d.flags &= ~(u32)X86_I_REP;

@@ -35,7 +35,7 @@ FORM_FLAGS = {'priv': 'PRIV', 'lock': 'LOCKABLE', 'no64': 'NO64', 'only64': 'ONL
               'bc64': 'BCST64', 'er': 'ER', 'sae': 'SAE',
               'k': 'MASK', 'kz': 'MASKZ', 'kreq': 'MASK_REQ', 'prot': 'PROT', 'vl': 'VL'}
 OSZ_RULES = {'def64': 'DEF64', 'near': 'NEAR', 'far': 'FAR', 'oz': 'Z', 'cr': 'CR', 'crn': 'CRN'}
-PLAIN = {'near', 'far', 'oz', 'cr', 'crn', 'sensitive', 'sreg', 'sregw', 'distinct'}
+PLAIN = {'near', 'far', 'oz', 'cr', 'crn', 'sensitive', 'sreg', 'sregw', 'distinct', 'apart'}
 IMM = {'Ib': 'U8', 'Is': 'S8', 'Iw': 'U16', 'Iz': 'Z', 'Iv': 'V', 'Jb': 'S8', 'Jz': 'Z', 'Ap': 'FAR',
        'Ob': 'MOFFS', 'Ov': 'MOFFS', 'L': 'U8'}
 AMD_FEATURES = {'SVM', '3DNOW', '3DNOWEXT', 'SSE4A', 'CLZERO', 'MONITORX', 'RDPRU', 'INVLPGB'}
@@ -264,7 +264,8 @@ class Row:
             out.add('KREG')
         if 'KH' in kinds:
             out.add('KVVVV')
-        for word, flag in (('sreg', 'SREG'), ('sregw', 'SREGW'), ('distinct', 'DISTINCT')):
+        for word, flag in (('sreg', 'SREG'), ('sregw', 'SREGW'), ('distinct', 'DISTINCT'),
+                           ('apart', 'APART')):
             if word in self.words:
                 out.add(flag)
         if self.prefix and kinds & {'V', 'W', 'U', 'H', 'L', 'VM'}:

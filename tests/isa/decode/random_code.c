@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Random byte strings through both decoders: decode_zydis COUNT [SEED]. */
-#include "compare_zydis.h"
-#include <stdio.h>
-#include <stdlib.h>
+/* Random encodings for the decoder's tests. */
+#include "random_code.h"
 #include <string.h>
 
 static u64 state;
@@ -15,12 +13,17 @@ static u64 next(void)
     return state * 0x2545f4914f6cdd1du;
 }
 
+void random_code_seed(u64 seed)
+{
+    state = seed * 0x9e3779b97f4a7c15u + 1;
+}
+
 static const u8 prefixes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
                               0x40, 0x41, 0x42, 0x44, 0x48, 0x49, 0x4c, 0x4f};
 
 /* A byte string that gets past the first table more often than a uniform one: some prefixes, then
  * an opcode of a random map with a plausible VEX or EVEX payload. */
-static void make(u8 code[16])
+void random_code(u8 code[16])
 {
     u64 r = next(), s = next();
     memcpy(code, &r, 8);
@@ -71,19 +74,4 @@ static void make(u8 code[16])
             code[p + 3] &= 0xf8;
         return;
     }
-}
-
-int main(int argc, char **argv)
-{
-    unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 0) : 300000;
-    u64 seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-    static const enum x86_mode modes[] = {X86_MODE64, X86_MODE32, X86_MODE64, X86_MODE16};
-    printf("seed %llu, %lu byte strings\n", (unsigned long long)seed, count);
-    state = seed * 0x9e3779b97f4a7c15u + 1;
-    for (unsigned long i = 0; i < count; i++) {
-        u8 code[16];
-        make(code);
-        compare_one(code, 15, modes[i & 3], i >> 2 & 1 ? X86_VENDOR_AMD : X86_VENDOR_INTEL);
-    }
-    return compare_report("random byte strings") != 0;
 }

@@ -87,32 +87,45 @@ static u8 *guarded(int prot)
                    MAP_FAILED ? NULL : p;
 }
 
-int native_run(struct native *r, const u8 *code, unsigned n, enum x86_mode mode)
+static int prepare(void)
 {
-    if (!shared) {
-        shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        text = guarded(PROT_READ | PROT_WRITE | PROT_EXEC);
-        data = guarded(PROT_READ | PROT_WRITE);
-    }
-    if (shared == MAP_FAILED || !text || !data)
+    if (shared)
+        return 0;
+    shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    text = guarded(PROT_READ | PROT_WRITE | PROT_EXEC);
+    data = guarded(PROT_READ | PROT_WRITE);
+    return shared == MAP_FAILED || !text || !data ? -1 : 0;
+}
+
+int native_once(struct native *r, const u8 *code, unsigned n, enum x86_mode mode)
+{
+    int status;
+    if (prepare())
         return -1;
     start_mode = mode;
+    memset(shared, 0, sizeof *shared);
+    pid_t pid = fork();
+    if (pid == 0)
+        child(code, n);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+        return -1;
+    *r = (struct native){
+        .undefined = shared->signal == SIGILL,
+        .more = shared->signal == SIGSEGV && shared->error & FETCH && shared->rip == 0 &&
+                shared->address == (unsigned long)(text + PAGE),
+        .len = n, .signal = shared->signal, .trap = shared->trap, .error = shared->error,
+        .address = shared->address - (unsigned long)(data + PAGE), .rip = shared->rip};
+    return 0;
+}
+
+int native_run(struct native *r, const u8 *code, unsigned n, enum x86_mode mode)
+{
     for (unsigned k = 1; k <= n; k++) {
-        int status;
-        memset(shared, 0, sizeof *shared);
-        pid_t pid = fork();
-        if (pid == 0)
-            child(code, k);
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
+        if (native_once(r, code, k, mode))
             return -1;
-        if (shared->signal == SIGSEGV && shared->error & FETCH &&
-            shared->address == (unsigned long)(text + PAGE) && shared->rip == 0)
-            continue;
-        *r = (struct native){shared->signal == SIGILL, k, shared->signal, shared->trap,
-                             shared->error, shared->address - (unsigned long)(data + PAGE),
-                             shared->rip};
-        return 0;
+        if (!r->more)
+            return 0;
     }
-    *r = (struct native){.len = n + 1};
+    r->len = n + 1;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The list of known disagreements with Zydis 4.0. "Native" means that the bytes were executed on
- * a processor (tests/isa/native.c) and did what our decoder says. */
+ * a processor (tests/isa/decode/native.c) and did what our decoder says. */
 #include "decode_exceptions.h"
 #include "isa/x86/features.gen.h"
 #include <string.h>
@@ -100,6 +100,12 @@ static bool fp16_w(const struct disagreement *d)
            x86_forms[d->ours->form].feature == X86_FEATURE_AVX512_FP16;
 }
 
+static bool convert_w(const struct disagreement *d)
+{
+    return d->ours && !d->theirs && d->mode != X86_MODE64 && d->ours->flags & X86_I_W &&
+           (d->ours->op == X86_OP_VCVTSI2SD || d->ours->op == X86_OP_VCVTUSI2SD);
+}
+
 static bool amd_prefetch_register(const struct disagreement *d)
 {
     return !d->ours && d->vendor == X86_VENDOR_AMD && d->theirs->mnemonic == ZYDIS_MNEMONIC_NOP &&
@@ -112,7 +118,14 @@ static bool no_base(const struct disagreement *d)
            (d->ours->modrm & 7) == 4 && d->ours->asz == 4 && d->ours->len == d->theirs->length;
 }
 
+static bool amd_lock_cr8(const struct disagreement *d)
+{
+    return d->ours && !d->theirs && d->vendor == X86_VENDOR_AMD && d->ours->flags & X86_I_LOCK &&
+           d->ours->op == X86_OP_MOV && d->ours->map == 1;
+}
+
 const struct exception exceptions[] = {
+    {"LOCK MOV CR0 is MOV CR8 for AMD [AMD2 3.1.5] (native)", amd_lock_cr8},
     {"AMD near CALL and JMP with 66 in 64-bit mode use 16 bits (native)", amd_near},
     {"MOVSXD with 66: Zydis shows the source register with 16 bits", movsxd_16},
     {"F3 90 with REX.B is XCHG r8 (native), no PAUSE", xchg_rexb},
@@ -120,6 +133,7 @@ const struct exception exceptions[] = {
     {"CLZERO with F2 or F3 is #UD (native)", clzero_repne},
     {"F3 0F 09 is WBNOINVD whatever the CPU model; without the feature it acts as WBINVD", wbnoinvd},
     {"VCVT(U)SI2SH, VCVT(T)SH2(U)SI: W is ignored outside 64-bit mode [SDM2]", fp16_w},
+    {"VCVT(U)SI2SD with rounding: W is ignored outside 64-bit mode (native)", convert_w},
     {"0F 0D with a register is #UD for AMD (native)", amd_prefetch_register},
     {"32-bit addresses with SIB base 101b and mod 00b have no base whatever REX.B (native)", no_base},
     {"sets that no CPU model offers have no rows: FMA4, XOP, TBM, LWP, KNC, AVX512ER/PF/4*, AMX, Key Locker, CET, VIA ...", foreign_set},

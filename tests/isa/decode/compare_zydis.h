@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares our decoder with Zydis on one instruction and collects the disagreements. */
-#ifndef TESTS_ISA_COMPARE_ZYDIS_H
-#define TESTS_ISA_COMPARE_ZYDIS_H
+#ifndef TESTS_ISA_DECODE_COMPARE_ZYDIS_H
+#define TESTS_ISA_DECODE_COMPARE_ZYDIS_H
 
 #include "isa/x86/insn.h"
 
