@@ -1,14 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Split rings full of arbitrary bytes: the first byte chooses features and size, the rest is
- * copied over descriptors, rings and an indirect table. */
+ * copied over the available ring, descriptors and what may be an indirect table. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "hostile_driver.h"
 
-enum { DESC = TEST_RAM_BASE, AVAIL = DESC + 0x200, USED = AVAIL + 0x80, TABLE = USED + 0x180 };
+enum { AVAIL = TEST_RAM_BASE, DESC = AVAIL + 0x50, USED = DESC + 0x400 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Few available entries, addresses that hit RAM, lengths below 64 KiB. */
+static void make_plausible(struct pci_machine *m, u16 queue_size)
+{
+    u8 *avail = test_ram(m, AVAIL);
+    avail[2] = (u8)(avail[2] % (queue_size + 2));
+    avail[3] = 0;
+    for (unsigned i = 0; i < 64; i++) {
+        u8 *d = test_ram(m, DESC + 16 * i);
+        d[2] = (u8)(0x10 | (d[2] & 15));
+        memset(d + 3, 0, 5);
+        memset(d + 10, 0, 2);
+        if (d[12] & 4 && d[12] & 0x80) { /* an indirect table that is one */
+            d[0] &= 0xf0;
+            d[1] &= 3;
+            d[8] &= 0xf0;
+            d[9] = 0;
+        }
+        d[12] &= 7;
+        d[15] = 0;
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -23,13 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  .size = (u16)(1 << choice / 4 % 6)};
     if (!virtq_valid(&q))
         abort();
-    memcpy(test_ram(m, DESC), in.data, MIN(in.size, (size_t)0x600));
-    /* Addresses that hit RAM: their upper halves are the driver's to choose rarely. */
-    for (unsigned i = 0; i < 32 && !(choice & 0x80); i++) {
-        memset(test_ram(m, DESC + 16 * i + 3), 0, 9);
-        test_ram(m, DESC + 16 * i + 2)[0] = 0x10 + (test_ram(m, DESC + 16 * i + 2)[0] & 15);
-        test_ram(m, DESC + 16 * i + 12)[0] &= 7;
-    }
+    memcpy(test_ram(m, AVAIL), in.data, MIN(in.size, (size_t)0x450));
+    if (!(choice & 0x80))
+        make_plausible(m, q.regs.size);
     for (unsigned i = 0; i < 100 && virtq_pop(&q, &c) == 1; i++) {
         size_t n = virtq_chain_read(&c, choice, bytes, sizeof bytes);
         if (n > c.readable_len || c.readable + c.writable > VIRTQ_SEGMENTS_MAX)
