@@ -12,9 +12,16 @@ static struct world *of(struct x86_cpu *cpu)
     return cpu->owner;
 }
 
+static void count_call(struct world *w)
+{
+    if (++w->calls == w->calls_max)
+        w->cpu.request |= 1;
+}
+
 static u8 *page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)
 {
     struct world *w = of(cpu);
+    count_call(w);
     *writable = (pa & ~(u64)0xfff) != w->code_page;
     return pa < RAM_SIZE ? w->ram + (pa & ~(u64)0xfff) : NULL;
 }
@@ -22,6 +29,7 @@ static u8 *page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)
 static int phys_read(struct x86_cpu *cpu, u64 pa, unsigned size, u64 *value)
 {
     struct world *w = of(cpu);
+    count_call(w);
     *value = 0;
     if (pa < RAM_SIZE) {
         memcpy(value, w->ram + pa, size);
@@ -38,6 +46,7 @@ static int phys_read(struct x86_cpu *cpu, u64 pa, unsigned size, u64 *value)
 static int phys_write(struct x86_cpu *cpu, u64 pa, unsigned size, u64 value)
 {
     struct world *w = of(cpu);
+    count_call(w);
     if (pa < RAM_SIZE) {
         memcpy(w->ram + pa, &value, size);
         w->code_writes += (pa & ~(u64)0xfff) == w->code_page;
@@ -54,6 +63,7 @@ static int phys_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect, 
                         u64 *seen)
 {
     phys_read(cpu, pa, size, seen);
+    *seen &= ~(u64)0 >> (64 - 8 * size);
     if (*seen == expect)
         phys_write(cpu, pa, size, value);
     return X86_OK;
@@ -119,30 +129,47 @@ static void everything(struct x86_cpu_model *m)
 void world_reset(struct world *w)
 {
     u8 *ram = w->ram;
+    bool owned = w->ram_owned;
+    const struct x86_cpu_model *given = w->given;
     memset(w, 0, sizeof *w);
     w->ram = ram;
+    w->ram_owned = owned;
+    w->given = given;
     memset(ram, 0, RAM_SIZE);
     w->code_page = 1;
-    everything(&w->model);
+    if (given)
+        w->model = *given;
+    else
+        everything(&w->model);
     x86_cpu_init(&w->cpu, &ops, w, &w->model, 0, true);
 }
 
-struct world *world_create(void)
+struct world *world_create_on(u8 *ram, const struct x86_cpu_model *model)
 {
     struct world *w = aligned_alloc(64, sizeof *w);
     if (!w)
         abort();
     memset(w, 0, sizeof *w);
-    w->ram = aligned_alloc(4096, RAM_SIZE);
-    if (!w->ram)
-        abort();
+    w->ram = ram;
+    w->given = model;
     world_reset(w);
+    return w;
+}
+
+struct world *world_create(void)
+{
+    u8 *ram = aligned_alloc(4096, RAM_SIZE);
+    if (!ram)
+        abort();
+    struct world *w = world_create_on(ram, NULL);
+    w->ram_owned = true;
     return w;
 }
 
 void world_destroy(struct world *w)
 {
-    free(w->ram);
+    if (w->ram_owned)
+        free(w->ram);
     free(w);
 }
 

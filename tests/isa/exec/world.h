@@ -55,6 +55,8 @@ enum {
 struct world {
     struct x86_cpu cpu;
     struct x86_cpu_model model;
+    const struct x86_cpu_model *given; /* model to go back to */
+    bool ram_owned;
     u8 *ram;
     u64 mmio;         /* the word at MMIO_PAGE */
     unsigned mmio_reads, mmio_writes;
@@ -66,10 +68,14 @@ struct world {
     int port_result;
     u64 code_page;    /* a RAM page whose writes must be seen */
     unsigned code_writes;
+    unsigned calls, calls_max; /* physical accesses that left the fast path; at calls_max, if any, a
+                                  request is raised: long string instructions stop */
 };
 
 struct world *world_create(void);
 void world_destroy(struct world *w);
+/* The same on RAM that the caller keeps, for processors of this model (NULL: one with everything). */
+struct world *world_create_on(u8 *ram, const struct x86_cpu_model *model);
 /* Back to power-up: RAM zero, everything forgotten. */
 void world_reset(struct world *w);
 /* Modes with flat segments at privilege cpl, tables loaded, no paging but in long mode, where the

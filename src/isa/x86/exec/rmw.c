@@ -43,7 +43,14 @@ bool x86_place_cmpxchg(struct x86_cpu *cpu, const struct x86_place *p, unsigned 
     }
     if (p->host)
         return host_cmpxchg(p->host, size, expect, value, seen);
+    bool writable;
     *seen = expect;
+    if (!cpu->ops->phys_page(cpu, p->pa & ~(u64)0xfff, false, &writable)) {
+        /* A device compares nothing, and a register that counts would never be equal: the read was
+         * made before, this is the write [SDM3 8.1.2.2]. */
+        x86_place_store(cpu, p, size, value);
+        return true;
+    }
     x86_note_stop(cpu, cpu->ops->phys_cmpxchg(cpu, p->pa, size, expect, value, seen));
     return *seen == expect;
 }

@@ -80,6 +80,22 @@ static int check_tables(const struct x86_state *s, struct err *e)
     return 0;
 }
 
+/* What the host's own XRSTOR would refuse to load [SDM1 13.8.1]. */
+static int check_vector(const struct x86_state *s, struct err *e)
+{
+    u64 x = s->xcr0, avx512 = x & 0xe0;
+    if (!(x & 1) || ((x & 4) && !(x & 2)) || (avx512 && (avx512 != 0xe0 || !(x & 4))))
+        return refuse(e, "xcr0", x);
+    if (load32(s->xsave + 24) & ~(u32)0xffff)
+        return refuse(e, "mxcsr", load32(s->xsave + 24));
+    if (load64(s->xsave + 512) & ~x)
+        return refuse(e, "xsave components", load64(s->xsave + 512));
+    for (unsigned i = 520; i < 576; i += 8)
+        if (load64(s->xsave + i))
+            return refuse(e, "xsave header", load64(s->xsave + i));
+    return 0;
+}
+
 int x86_state_validate(const struct x86_state *s, struct err *e)
 {
     int r = check_control(s, e);
@@ -87,6 +103,8 @@ int x86_state_validate(const struct x86_state *s, struct err *e)
         r = check_segments(s, e);
     if (!r)
         r = check_tables(s, e);
+    if (!r)
+        r = check_vector(s, e);
     if (r)
         return r;
     const struct {
@@ -104,8 +122,6 @@ int x86_state_validate(const struct x86_state *s, struct err *e)
             return refuse(e, canonical[i].name, canonical[i].value);
     if (s->dr6 >> 32 || s->dr7 >> 32)
         return refuse(e, "dr7", s->dr7);
-    if (!(s->xcr0 & 1))
-        return refuse(e, "xcr0", s->xcr0);
     if (s->run_state > X86_SHUTDOWN)
         return refuse(e, "run_state", s->run_state);
     if (s->event.kind > X86_EVENT_PRIV_EXC || s->event.insn_len > 15)
