@@ -254,7 +254,8 @@ static void rmw_places(void **state)
     struct world *w = *state;
     world_reset(w);
     world_long(w, 0);
-    struct x86_ops ops = *w->cpu.ops;
+    static struct x86_ops ops;
+    ops = *w->cpu.ops;
     ops.exclusive_begin = exclusive_begin;
     ops.exclusive_end = exclusive_end;
     w->cpu.ops = &ops;
