@@ -369,8 +369,10 @@ static void uart_fini(struct device *d)
 static int uart_post_load(struct device *d, struct err *e)
 {
     struct uart16550 *u = uart_of(d);
-    if (u->rx_count > UART_FIFO || u->rx_head >= UART_FIFO || u->tx_count > UART_TX_QUEUE)
+    if (u->rx_count > UART_FIFO || u->rx_head >= UART_FIFO || u->tx_count > UART_TX_QUEUE) {
+        u->tx_count = 0; /* the reset that follows keeps the queue */
         return err_set(e, -EINVAL, "loading %s: a FIFO holds more than fits", d->id);
+    }
     u->ier &= IER_MASK;
     u->mcr &= MCR_MASK;
     uart_update_irq(u);

@@ -309,8 +309,10 @@ static int rtc_post_load(struct device *d, struct err *e)
 {
     struct rtc_cmos *r = rtc_of(d);
     const i64 limit = (i64)1 << 40; /* some 35,000 years either way */
-    if (r->offset_seconds > limit || r->offset_seconds < -limit)
+    if (r->offset_seconds > limit || r->offset_seconds < -limit) {
+        r->offset_seconds = 0; /* the reset that follows keeps the time */
         return err_set(e, -EINVAL, "loading %s: the time is out of range", d->id);
+    }
     r->index &= 0x7f;
     r->index_high &= 0x7f;
     r->checked_second = rtc_second(r);
