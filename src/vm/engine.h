@@ -27,7 +27,7 @@ enum vcpu_stop {
     VCPU_KICKED,   /* asked to by kick(), or an event the loop must look at */
     VCPU_RESET,
     VCPU_SHUTDOWN, /* triple fault */
-    VCPU_DEBUG,
+    VCPU_DEBUG,    /* an intercept was hit */
     VCPU_FATAL,    /* vcpu->error says why; the machine stops */
 };
 

@@ -73,6 +73,16 @@ static void vcpu_shutdown(struct vcpu *v)
         vm_request_reset(v->vm);
 }
 
+static void vcpu_intercepted(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    if (vm->intercepted && vm->intercepted(vm->intercepted_ctx, v))
+        return;
+    err_set(&v->error, -ENOTSUP, "running vCPU %u: an event was intercepted and nobody takes it",
+            v->index);
+    vm_request_failure(vm, &v->error);
+}
+
 static void vcpu_loop(struct vcpu *v)
 {
     const struct engine_ops *engine = v->vm->engine;
@@ -83,8 +93,10 @@ static void vcpu_loop(struct vcpu *v)
             vcpu_sleep(v);
             break;
         case VCPU_KICKED:
-        case VCPU_DEBUG:
             vcpu_count(v, EXIT_KICK);
+            break;
+        case VCPU_DEBUG:
+            vcpu_intercepted(v);
             break;
         case VCPU_RESET:
             vm_request_reset(v->vm);

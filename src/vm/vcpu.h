@@ -32,6 +32,11 @@ struct vcpu {
     struct vtimer lapic_timer; /* fires when lapic's timer may have expired */
     u64 tsc_offset;   /* copy of the state's, for TSC-deadline: lapic_set_tsc_offset; lapic_lock */
     u8 sipi_vector;   /* atomic, stored before VCPU_REQ_SIPI */
+    /* Exceptions by vector, and X86_ICPT_* bits, that go to vm->intercepted instead of the guest
+     * (engines with ENGINE_INTERCEPT). Changed while the vCPU is outside run(). */
+    u32 intercept_exceptions, intercept_other;
+    u32 intercepted;  /* with VCPU_DEBUG: the X86_ICPT_* bit; nothing of the event has happened */
+    struct x86_event intercepted_event; /* of X86_ICPT_EXCEPTION */
     u32 request;      /* enum vcpu_request, atomic */
     u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request */
     struct exit_counters exits; /* written by the vCPU's thread */

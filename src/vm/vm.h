@@ -56,6 +56,10 @@ struct vm {
      * then the state of vCPU 0. */
     int (*machine_reset)(void *ctx, struct err *e);
     void *machine_ctx;
+    /* Takes intercepted events on the vCPU's thread, outside run(), where it may get and set that
+     * vCPU's state. False: stop the machine. */
+    bool (*intercepted)(void *ctx, struct vcpu *v);
+    void *intercepted_ctx;
     /* Paravirtual interface, or NULL. */
     const struct hypercall_ops *hypercall;
     void *hypercall_ctx;

@@ -293,6 +293,20 @@ GUEST(guest_cross_smc)
         .code64
 END(guest_cross_smc)
 
+/* An undefined instruction that the monitor handles by stepping over it and setting RBX, then a
+ * software interrupt. No IDT. Ends with BL. */
+GUEST(guest_intercept)
+        pushq $0
+        pushw $0
+        lidt (%rsp)
+        ud2
+        int $0x21
+        movb %bl, %al
+        outb %al, $0xf4
+1:      hlt
+        jmp 1b
+END(guest_intercept)
+
 /* RDTSC never goes back; ends with 6 after 100000 readings. */
 GUEST(guest_tsc)
         movl $100000, %ecx

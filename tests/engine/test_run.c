@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/interpret/interpret.h"
+#include "isa/x86/exec/cpu.h"
 #include <string.h>
 
 static const struct engine_ops *const engine = &engine_interpret;
@@ -239,6 +240,42 @@ static void dirty_log_sees_guest_stores(void **state)
     rig_close(&r);
 }
 
+static unsigned intercepted[2];
+
+static bool take_intercept(void *ctx, struct vcpu *v)
+{
+    struct rig *r = ctx;
+    struct x86_state *s = mem_alloc_aligned(64, sizeof *s);
+    int n = vm_get_state(r->vm, v->index, s, NULL);
+    if (v->intercepted == (u32)X86_ICPT_EXCEPTION && v->intercepted_event.vector == X86_UD)
+        intercepted[0]++;
+    if (v->intercepted == X86_ICPT_INT)
+        intercepted[1]++;
+    s->rip += 2;
+    s->gpr[X86_RBX] += 20;
+    n |= vm_set_state(r->vm, v->index, s, NULL);
+    mem_free(s);
+    return !n;
+}
+
+static void intercepted_events_go_to_the_monitor(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_open(&r, engine, 1, true, GUEST_OF(guest_intercept, false));
+    r.vm->intercepted = take_intercept;
+    r.vm->intercepted_ctx = &r;
+    r.vm->vcpu[0]->intercept_exceptions = 1 << X86_UD;
+    r.vm->vcpu[0]->intercept_other = X86_ICPT_INT;
+    rig_start(&r);
+    assert_int_equal(rig_wait(&r), 40);
+    assert_int_equal(intercepted[0], 1);
+    assert_int_equal(intercepted[1], 1);
+    rig_close(&r);
+    /* The same without anybody to take them. */
+    assert_int_equal(run_guest(GUEST_OF(guest_intercept, false), 1, NULL), -VM_CRASHED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +294,7 @@ int main(void)
         cmocka_unit_test(time_stamp_never_goes_back),
         cmocka_unit_test(state_survives_a_round_trip),
         cmocka_unit_test(dirty_log_sees_guest_stores),
+        cmocka_unit_test(intercepted_events_go_to_the_monitor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,9 +77,10 @@ void code_page_claim(struct interpret *iv, u64 page_pa)
         return;
     os_mutex_lock(&ivm->code_lock);
     __atomic_fetch_or(&p->vcpus, bit_of(iv), __ATOMIC_SEQ_CST);
-    bool fresh = !guest_memory_is_code(ivm->vm->memory, page_pa);
-    if (fresh)
-        guest_memory_mark_code(ivm->vm->memory, page_pa);
+    /* Another vCPU may have marked the page and not have come to drop the tags yet. */
+    bool fresh = !guest_memory_is_code(ivm->vm->memory, page_pa) || ivm->claims;
+    guest_memory_mark_code(ivm->vm->memory, page_pa);
+    ivm->claims += fresh;
     os_mutex_unlock(&ivm->code_lock);
     if (!fresh)
         return;
@@ -87,6 +88,9 @@ void code_page_claim(struct interpret *iv, u64 page_pa)
     __atomic_fetch_add(&ivm->marks, 1, __ATOMIC_SEQ_CST);
     drop_write_tags(ivm, page_pa);
     exclusive_end(ivm);
+    os_mutex_lock(&ivm->code_lock);
+    ivm->claims--;
+    os_mutex_unlock(&ivm->code_lock);
 }
 
 void code_page_cover(struct interpret *iv, u64 pa, u64 size)
@@ -127,7 +131,7 @@ void code_written_by_self(struct interpret *iv, u64 pa, u64 size)
     const struct code_page *p = page_of(iv->ivm, pa);
     /* Orders the store before the look at the granules; decode_marked() does it the other way. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (p && (p->vcpus & bit_of(iv)) &&
+    if (p && (__atomic_load_n(&p->vcpus, __ATOMIC_RELAXED) & bit_of(iv)) &&
         (__atomic_load_n(&p->granules, __ATOMIC_SEQ_CST) & code_granules(pa, size)))
         block_drop_range(iv, pa, size);
 }

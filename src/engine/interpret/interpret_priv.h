@@ -65,6 +65,7 @@ struct interpret_vm {
     struct code_page *page;
     unsigned parts;
     struct ram_part part[GUEST_MEMORY_BLOCKS_MAX];
+    unsigned claims; /* pages marked whose write tags are not all dropped yet; under code_lock */
     u64 marks; /* atomic: how often a page became a code page */
 
     /* exclusive.c */

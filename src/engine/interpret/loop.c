@@ -134,6 +134,8 @@ static bool judge(struct interpret *iv, int r, enum vcpu_stop *stop)
         *stop = VCPU_KICKED;
         return true;
     case X86_INTERCEPT:
+        iv->vcpu->intercepted = cpu->intercept;
+        iv->vcpu->intercepted_event = cpu->fault;
         *stop = VCPU_DEBUG;
         return true;
     default:
@@ -145,6 +147,7 @@ enum vcpu_stop interpret_run(struct vcpu *v)
 {
     struct interpret *iv = v->engine;
     enum vcpu_stop stop;
+    iv->cpu.intercepts = (struct x86_intercepts){v->intercept_exceptions, v->intercept_other};
     exclusive_enter(iv);
     for (;;) {
         if (serve_requests(iv, &stop) || is_idle(iv, &stop))
