@@ -113,7 +113,7 @@ static void from_ring_3(void)
     CHECK_EQ(caught.error, 32 << 3 | 2);
 }
 
-static unsigned steps;
+static volatile unsigned steps;
 static void count_step(struct trap *t)
 {
     u64 dr6;
@@ -133,8 +133,8 @@ static void single_step(void)
     set_trap(1, 0);
 }
 
-static unsigned hits;
-static u64 hit_rip;
+static volatile unsigned hits;
+static volatile u64 hit_rip;
 static void watch_hit(struct trap *t)
 {
     u64 dr6;
@@ -165,7 +165,7 @@ static void breakpoints(void)
     set_trap(1, 0);
 }
 
-static unsigned last_vector;
+static volatile unsigned last_vector;
 static void note_vector(struct trap *t)
 {
     last_vector = (unsigned)t->vector;

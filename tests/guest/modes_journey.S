@@ -147,7 +147,10 @@ v86:
 
     .code32
 v86_trap:
-    mov (%esp), %eax            /* error code: 0 */
+    mov $0x10, %eax             /* a trap out of virtual-8086 mode leaves null selectors */
+    mov %eax, %ds
+    mov %eax, %es
+    mov (%esp), %eax            /* error code */
     mov %ax, MARK(11)
     mov 8(%esp), %eax           /* saved CS */
     mov %ax, MARK(12)
@@ -157,9 +160,6 @@ v86_trap:
     mov 0x7ec4, %eax
     and $~0x200, %eax           /* not busy: LTR below sets it again */
     mov %eax, 0x44(%ebx)
-    mov $0x10, %eax
-    mov %eax, %ds
-    mov %eax, %es
     /* Back to long mode. */
     mov %cr4, %eax
     or $0x20, %eax

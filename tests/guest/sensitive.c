@@ -60,7 +60,7 @@ static u64 lar_code(void)
     u64 r = 0;
     u8 ok;
     __asm__ volatile("lar %2, %0; setz %1" : "+r"(r), "=q"(ok) : "r"((u64)0x28) : "cc");
-    return ok ? r & 0xffff00 : 0;
+    return ok ? r & 0xf0ff00 : 0; /* limit bits 19:16 are undefined in the result */
 }
 static u64 lar_absent(void)
 {

@@ -237,7 +237,7 @@ static void route(struct vm *vm, unsigned pin, u64 addr, u32 data)
         struct kvm_irq_routing head;
         struct kvm_irq_routing_entry entry[KVM_PINS];
     } r = {0};
-    if (pin >= KVM_PINS)
+    if (!k || pin >= KVM_PINS) /* before vm_init all entries are masked */
         return;
     with_lock(&k->lock);
     k->routed[pin] = true;

@@ -119,6 +119,7 @@ void set_trap(unsigned vector, trap_fn fn)
 
 void user_return(u64 result) __attribute__((noreturn));
 u64 user_call(u64 (*fn)(void), void *stack_top, u64 flags);
+extern char user_exit[];
 static bool in_user;
 
 void trap_dispatch(struct trap *t);
@@ -128,7 +129,7 @@ void trap_dispatch(struct trap *t)
     if (in_user && (t->cs & 3) == 3 && !handlers[t->vector]) {
         in_user = false;
         caught = (struct caught){(int)t->vector, t->error, t->rip, cr2};
-        user_return(t->vector == 0x81 ? t->rax : ~(u64)0 - t->vector);
+        user_return(t->rip == (u64)user_exit ? t->rax : ~(u64)0 - t->vector);
     }
     if (handlers[t->vector]) {
         handlers[t->vector](t);
@@ -176,10 +177,13 @@ static void load_tables(void)
 {
     for (unsigned v = 0; v < 256; v++)
         set_gate(v, 0x8e);
+    /* A bad stack pointer needs another stack for its own exception. */
+    static u8 spare_stack[4096] __attribute__((aligned(16)));
+    tss.ist[0] = (u64)(spare_stack + sizeof spare_stack);
+    idt[8].ist = idt[12].ist = 1;
     set_gate(3, 0xee);
     set_gate(4, 0xee);
     set_gate(0x80, 0xee);
-    set_gate(0x81, 0xee);
     struct {
         u16 limit;
         u64 base;

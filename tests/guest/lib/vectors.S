@@ -55,7 +55,7 @@ trap_common:
     iretq
 
 /* u64 user_call(u64 (*fn)(void), void *stack_top, u64 flags): runs fn in ring 3 and returns what it returned; fn
- * leaves by returning to user_exit, which traps to the kernel with INT 0x81. */
+ * leaves by returning to user_exit, whose UD2 traps to the kernel. */
     .globl user_call
 user_call:
     push %rbx
@@ -88,8 +88,9 @@ user_return:                    /* from trap_dispatch: rdi has the result */
     pop %rbx
     ret
 
+    .globl user_exit
 user_exit:
-    int $0x81
+    ud2
 
     .data
 user_call_stack: .quad 0
