@@ -450,7 +450,6 @@ static bool registers_exist(const struct decoder *d, const struct form_code *c)
         return false;
     if (c->flags & CODE_KVVVV && d->mode == X86_MODE64 && d->vvvv > 7)
         return false;
-    /* REX.R is ignored for segment registers. */
     if (c->flags & (CODE_SREG | CODE_SREGW) && (reg & 7) > X86_GS)
         return false;
     if (c->flags & CODE_SREGW && (reg & 7) == X86_CS)
@@ -576,6 +575,8 @@ int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_dec
         insn->seg = d.seg != X86_NO_REG ? d.seg : X86_DS;
     if (unlikely(c->flags & CODE_REGCHECK) && !registers_exist(&d, c))
         return undefined(&d);
+    if (c->flags & (CODE_SREG | CODE_SREGW))
+        insn->reg &= 7; /* REX.R is ignored */
     if (d.flags & (X86_I_VEX | X86_I_EVEX)) {
         result = vector_fields(&d, c);
         if (unlikely(result))

@@ -35,7 +35,8 @@ FORM_FLAGS = {'priv': 'PRIV', 'lock': 'LOCKABLE', 'no64': 'NO64', 'only64': 'ONL
               'bc64': 'BCST64', 'er': 'ER', 'sae': 'SAE',
               'k': 'MASK', 'kz': 'MASKZ', 'kreq': 'MASK_REQ', 'prot': 'PROT', 'vl': 'VL'}
 OSZ_RULES = {'def64': 'DEF64', 'near': 'NEAR', 'far': 'FAR', 'oz': 'Z', 'cr': 'CR', 'crn': 'CRN'}
-PLAIN = {'near', 'far', 'oz', 'cr', 'crn', 'sensitive', 'sreg', 'sregw', 'distinct', 'apart'}
+PLAIN = {'near', 'far', 'oz', 'cr', 'crn', 'sensitive', 'sreg', 'sregw', 'distinct', 'apart',
+         'dsrax'}
 IMM = {'Ib': 'U8', 'Is': 'S8', 'Iw': 'U16', 'Iz': 'Z', 'Iv': 'V', 'Jb': 'S8', 'Jz': 'Z', 'Ap': 'FAR',
        'Ob': 'MOFFS', 'Ov': 'MOFFS', 'L': 'U8'}
 AMD_FEATURES = {'SVM', '3DNOW', '3DNOWEXT', 'SSE4A', 'CLZERO', 'MONITORX', 'RDPRU', 'INVLPGB'}
@@ -235,7 +236,7 @@ class Row:
             out.add('LOCK')
         if self.z:
             out.add('Z')
-        if kinds & {'X', 'XLAT', 'O', 'MDI'}:
+        if kinds & {'X', 'XLAT', 'O', 'MDI'} or 'dsrax' in self.words:
             out.add('SEGSRC')
         if self.prefix and not kinds & {'B', 'H', 'KH'}:
             out.add('NOV')

@@ -212,12 +212,15 @@ void native_engine_init(void)
     make_page_tables();
     x86_model_host(&model);
     x86_cpu_init(cpu, &world, NULL, &model, 0, true);
-    cpu->s.cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_PG;
+    cpu->s.cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |
+                 X86_CR0_PG;
     cpu->s.cr3 = PAGE_PML4 * 4096;
     cpu->s.cr4 = X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE |
                  X86_CR4_FSGSBASE;
     cpu->s.efer = X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE | X86_EFER_SCE;
     cpu->s.xcr0 = native_host_xcr0();
+    /* A task-state segment too short for an I/O permission map: user code has no ports. */
+    cpu->s.tr = (struct x86_segment){.sel = 0x40, .limit = 0x67 - 1, .attr = X86_SEG_P | 0xb};
     set_mode(X86_MODE64);
     x86_tlb_flush(cpu, true);
 }
@@ -241,8 +244,11 @@ void native_engine_run(const struct native_case *c, struct native_result *r)
 
     if (cpu->mode != c->mode)
         set_mode(c->mode);
+    cpu->s.seg[X86_GS].base = NATIVE_DATA; /* WRGSBASE may have been the last case */
     memcpy(cpu->s.gpr, c->regs.gpr, sizeof(cpu->s.gpr));
     cpu->s.rflags = c->regs.rflags;
+    x86_cpu_derive_privilege(cpu); /* AC */
+    cpu->request = c->interrupted;
     cpu->s.rip = start + insn.len;
     cpu->fault_rip = start;
     cpu->fault = (struct x86_event){0};

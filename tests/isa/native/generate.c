@@ -14,7 +14,8 @@ struct template {
     u8 prefix; /* 0, 66, F3, F2: legacy mandatory prefix, or pp */
     u8 map, opcode, modrm;
     u8 w, l;
-    u8 b; /* REX.B */
+    u8 b;    /* REX.B */
+    u8 mask; /* EVEX: an opmask may be named */
 };
 enum template_kind { LEGACY, VEX, EVEX };
 enum { TEMPLATES_MAX = 24 };
@@ -129,7 +130,7 @@ static bool is_opcode(enum x86_mode mode, const struct template *t)
 
 static void offer(enum x86_mode mode, const struct template *t)
 {
-    struct variation v = {.modrm = t->modrm, .sib = 0x24, .aaa = t->kind == EVEX};
+    struct variation v = {.modrm = t->modrm, .sib = 0x24, .aaa = t->mask};
     struct x86_insn insn;
     u8 code[16];
 
@@ -181,8 +182,9 @@ void native_generate_init(enum x86_mode mode)
                 t.l = (u8)(n >> 11);
                 if (kind != LEGACY || !t.w || mode == X86_MODE64)
                     offer_modrm(mode, t);
-                t.b = 1;
-                if (kind == LEGACY && !t.w && mode == X86_MODE64)
+                t.b = kind == LEGACY && !t.w && mode == X86_MODE64;
+                t.mask = kind == EVEX;
+                if (t.b || t.mask)
                     offer_modrm(mode, t);
             }
         }
@@ -230,8 +232,8 @@ static void vary(struct variation *v, const struct template *t, struct native_ra
     v->vvvv = native_random_chance(r, 85) ? bits >> 5 & 15 : 0;
     if (mode != X86_MODE64)
         v->vvvv &= 7;
-    v->aaa = bits >> 9 & 7;
-    v->z = native_random_chance(r, 20);
+    v->aaa = t->mask ? bits >> 9 & 7 : 0;
+    v->z = v->aaa && native_random_chance(r, 20);
     v->b = native_random_chance(r, 15);
     /* reg and rm are free, or not, as the decoder will say. */
     v->modrm = t->modrm;
@@ -403,6 +405,9 @@ static void aim_values(struct native_case *c, struct native_random *r)
             c->insn.reg != c->insn.index && native_random_chance(r, 80))
             gpr[c->insn.reg] = native_random_below(r, 4096) - 2048;
         break;
+    case X86_OP_CLZERO:
+        set_low(&gpr[X86_RAX], c->insn.asz, pick_address(r, 0) - segment_base(c, X86_DS));
+        break;
     case X86_OP_MOVDIR64B:
         set_low(&gpr[c->insn.reg], c->insn.asz, pick_address(r, 64) - segment_base(c, X86_ES));
         break;
@@ -417,6 +422,10 @@ static bool unspecified(const struct native_case *c)
      * condition from them. */
     if ((i->op == X86_OP_LOOPE || i->op == X86_OP_LOOPNE) &&
         (i->flags & (X86_I_REP | X86_I_REPNE)))
+        return true;
+    /* INS and OUTS of no element: whether the ports are looked at differs. */
+    if ((x86_forms[i->form].flags & (X86_F_REP | X86_F_IOPL)) == (X86_F_REP | X86_F_IOPL) &&
+        !(c->regs.gpr[X86_RCX] & width(i->asz)))
         return true;
     return c->mode == X86_MODE64 && i->seg == X86_FS; /* libc's thread pointer */
 }
@@ -437,13 +446,16 @@ bool native_generate(struct native_case *c, struct native_random *r, enum x86_mo
         if (!decode_as(c, mode, form))
             return false;
     }
-    if (unspecified(c))
-        return false;
     for (unsigned n = 0; n < X86_GPR_COUNT; n++)
         c->regs.gpr[n] = native_random_value(r);
     c->regs.rflags = X86_FLAG1 | X86_IF | (native_random_next(r) & X86_STATUS_FLAGS);
     if (native_random_chance(r, 15))
         c->regs.rflags |= X86_DF;
+    if (native_random_chance(r, 8))
+        c->regs.rflags |= X86_AC; /* Linux sets CR0.AM: misaligned accesses fault */
+    if (native_random_chance(r, 8))
+        c->regs.rflags |= X86_ID;
+    c->interrupted = native_random_chance(r, 50);
     aim_stack(c, r);
     aim_fixed_registers(c, r, mode);
     if (c->insn.flags & X86_I_MEM)
@@ -454,5 +466,5 @@ bool native_generate(struct native_case *c, struct native_random *r, enum x86_mo
             c->regs.gpr[n] = n < 8 ? (u32)c->regs.gpr[n] : 0;
     }
     c->regs.rip = NATIVE_CODE + NATIVE_IP - (mode == X86_MODE16 ? NATIVE_CODE : 0);
-    return c->insn.form == form;
+    return c->insn.form == form && !unspecified(c);
 }

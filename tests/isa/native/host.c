@@ -182,6 +182,8 @@ static void copy_vector_state(const ucontext_t *uc, struct native_result *r)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
+    /* AC is still the case's, and libc accesses memory as it likes. */
+    __asm__ volatile("pushfq\n\tandl $~0x40000, (%%rsp)\n\tpopfq" : : : "cc", "memory");
     ucontext_t *uc = context;
     greg_t *g = uc->uc_mcontext.gregs;
     struct native_result *r = current;
@@ -247,10 +249,11 @@ static bool make_segment(unsigned index, u64 base, bool is_code)
     return syscall(SYS_modify_ldt, 1, &d, sizeof(d)) == 0;
 }
 
-/* Where 32-bit and 16-bit code, and nearby 64-bit code, can jump to: jmp *0(%rip) to native_exit. */
+/* Where 32-bit and 16-bit code, and nearby 64-bit code, can jump to: jmp *2(%rip) to native_exit,
+ * whose address is aligned because AC may be set. */
 static void write_exit(void)
 {
-    static const u8 jump[] = {0xff, 0x25, 0, 0, 0, 0};
+    static const u8 jump[] = {0xff, 0x25, 2, 0, 0, 0, 0xcc, 0xcc};
     u64 to = (u64)(uintptr_t)native_exit;
     memcpy(code + NATIVE_EXIT, jump, sizeof(jump));
     memcpy(code + NATIVE_EXIT + sizeof(jump), &to, 8);

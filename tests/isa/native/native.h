@@ -34,7 +34,8 @@ struct native_case {
     struct x86_insn insn;
     u8 mode; /* enum x86_mode */
     u8 code[16];
-    bool vector; /* vector and x87 state takes part */
+    bool vector;      /* vector and x87 state takes part */
+    bool interrupted; /* the engine is asked to stop after each iteration of a string instruction */
     struct native_regs regs;
     alignas(64) u8 xsave[X86_XSAVE_SIZE]; /* standard format, when vector */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Flag instructions, hints, memory ordering, direct stores, random numbers. */
+/* Flag instructions, hints, memory ordering, direct stores and CLZERO, random numbers. */
 #include "isa/x86/exec/integer.h"
 #include "isa/x86/exec/integer_host.h"
 
@@ -104,6 +104,16 @@ static int movdir64b(struct x86_cpu *cpu, const struct x86_insn *i)
     return r ? r : x86_store_bytes(cpu, X86_ES, to, line, sizeof(line));
 }
 
+/* The 64-byte line that holds seg:rAX; DS, or the override [AMD3 CLZERO]. */
+static int clzero(struct x86_cpu *cpu, const struct x86_insn *i)
+{
+    static const u8 zeros[64];
+    u64 off = integer_gpr(cpu, X86_RAX, i->asz);
+    bool has_base = i->mode != X86_MODE64 || i->seg == X86_FS || i->seg == X86_GS;
+    u64 base = has_base ? cpu->s.seg[i->seg].base : 0;
+    return x86_store_bytes(cpu, i->seg, off - ((off + base) & 63), zeros, sizeof(zeros));
+}
+
 /* --- Random numbers, the host's own --- */
 
 #define RDRAND_ASM(s, m)                                                                           \
@@ -172,6 +182,8 @@ x86_exec_fn integer_bind_misc(const struct x86_insn *i)
         return movdiri;
     case X86_OP_MOVDIR64B:
         return movdir64b;
+    case X86_OP_CLZERO:
+        return clzero;
     case X86_OP_RDRAND:
         return rdrand;
     case X86_OP_RDSEED:

@@ -113,13 +113,13 @@ int x86_exec_sysexit(struct x86_cpu *cpu, const struct x86_insn *insn)
     struct x86_state *s = &cpu->s;
     if (cpu->real)
         return x86_gp0(cpu);
+    int r = x86_require_cpl0(cpu);
+    if (r)
+        return r;
     if (cpu->vendor == X86_VENDOR_AMD && cpu->long_mode)
         return x86_ud(cpu);
     if (!(s->sysenter_cs & 0xfffc))
         return x86_gp0(cpu);
-    int r = x86_require_cpl0(cpu);
-    if (r)
-        return r;
     bool to64 = insn->osz == 8;
     u64 rip = s->gpr[X86_RDX], rsp = s->gpr[X86_RCX];
     if (to64 && !(x86_canonical(rip) && x86_canonical(rsp)))

@@ -257,12 +257,12 @@ int x86_exec_arpl(struct x86_cpu *cpu, const struct x86_insn *insn)
             x86_write_gpr(cpu, insn->rm, 2, (dst & ~(u64)3) | rpl);
         return answer(cpu, raise);
     }
-    struct x86_rmw m;
-    bool done;
-    r = x86_rmw_begin(cpu, &m, insn->seg, x86_effective(cpu, insn), 2, false);
+    u64 off = x86_effective(cpu, insn), dst;
+    r = x86_load(cpu, insn->seg, off, 2, &dst);
     if (r)
         return r;
-    bool raise = (m.old & 3) < rpl;
-    r = x86_rmw_end(cpu, &m, raise ? (m.old & ~(u64)3) | rpl : m.old, &done);
+    bool raise = (dst & 3) < rpl;
+    if (raise)
+        r = x86_store(cpu, insn->seg, off, 2, (dst & ~(u64)3) | rpl);
     return r ? r : answer(cpu, raise);
 }
