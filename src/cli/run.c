@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "machine/agent_protocol.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -201,7 +202,7 @@ static int default_append(struct run_request *r, struct err *e)
         err = set_append(r, "console=ttyS0", e);
     /* Nobody sits at the guest of a command: a panic must end it, not wait. */
     if (!err && r->command)
-        err = set_append(r, "quiet panic=-1", e);
+        err = set_append(r, "quiet panic=-1 " AGENT_KERNEL_FLAG, e);
     r->machine.append = r->append;
     return err;
 }

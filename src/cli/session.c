@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/guest_command.h"
 #include "host/chardev_fd.h"
 #include "host/terminal.h"
 
@@ -23,14 +24,16 @@ struct session {
     struct signal_watch *signals;
     struct machine *machine;
     struct terminal_escape escape;
+    struct guest_command command; /* when the request has one */
     u64 progress_ns; /* when a slow step began to be shown; 0: nothing shown */
     u64 start_ns;
     int output_error; /* errno of a broken standard output */
     int signal;       /* that ended the machine */
 };
 
-static void stop_machine(struct session *s)
+static void stop_machine(void *ctx)
 {
+    struct session *s = ctx;
     struct machine *m = __atomic_load_n(&s->machine, __ATOMIC_ACQUIRE);
     if (m)
         vm_request_end(machine_vm(m), VM_STOPPED, 0);
@@ -58,6 +61,12 @@ static void output_broken(void *ctx, int error)
 static void on_signal(void *ctx, int sig)
 {
     struct session *s = ctx;
+    if (s->request->command) {
+        guest_command_signal(&s->command, sig);
+        return;
+    }
+    if (sig == SIGWINCH)
+        return;
     s->signal = sig;
     stop_machine(s);
 }
@@ -120,13 +129,18 @@ static void *io_main(void *ctx)
 
 static int set_up(struct session *s, struct err *e)
 {
-    static const int ending[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, 0};
+    static const int taken[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGWINCH, 0};
     struct run_request *r = s->request;
     int err = os_loop_create(&s->loop, e);
     if (!err)
-        err = signal_watch_create(&s->signals, s->loop, ending, on_signal, s, e);
+        err = signal_watch_create(&s->signals, s->loop, taken, on_signal, s, e);
     if (!err)
         err = open_serials(s, e);
+    if (!err && r->command) {
+        s->command = (struct guest_command){
+            .stop = stop_machine, .broken = output_broken, .ctx = s};
+        err = guest_command_open(&s->command, s->loop, r, filter_keys, e);
+    }
     if (err)
         return err;
     r->machine.progress = show_progress;
@@ -148,6 +162,7 @@ static void tear_down(struct session *s)
     machine_destroy(s->machine);
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
         chardev_destroy(s->request->machine.serial[i]);
+    guest_command_close(&s->command);
     signal_watch_destroy(s->signals);
     os_loop_destroy(s->loop);
 }
@@ -158,6 +173,8 @@ static int status_of(struct session *s, enum vm_end why, int status, const struc
         cli_note("writing to standard output: %s", strerror(s->output_error));
         return STATUS_FAILURE;
     }
+    if (s->request->command && why != VM_FAILED && why != VM_CRASHED)
+        return guest_command_status(&s->command, why == VM_STOPPED);
     switch (why) {
     case VM_POWEROFF:
     case VM_RESET: return 0;
@@ -190,7 +207,7 @@ static int run_machine(struct session *s, struct err *e)
                  terminal_is(STDIN_FILENO) ? "; Ctrl-A x ends it" : "");
     if (r->dry_run)
         return 0;
-    int err = terminal_raw(STDIN_FILENO, e);
+    int err = r->command && !s->command.terminal ? 0 : terminal_raw(STDIN_FILENO, e);
     if (!err)
         err = os_thread_create(&s->io, "io", io_main, s, e);
     if (!err)
