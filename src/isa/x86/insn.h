@@ -130,6 +130,7 @@ enum x86_opnd_size {
 
 enum { X86_RD = 1, X86_WR = 2, X86_RW = 3 };
 
+/* With merge-masking (aaa, no zeroing) a written operand is read too. */
 struct x86_opnd {
     u8 kind, size, reg, access;
 };
@@ -170,7 +171,9 @@ struct x86_form {
     struct x86_opnd opnd[X86_OPND_MAX];
     u16 op;            /* enum x86_op */
     u16 feature, feature2; /* enum x86_feature: all that CPUID must show, 0: none */
-    u16 flags_read, flags_written, flags_undefined; /* X86_CF ... (bits above 15 do not occur) */
+    /* X86_CF ... (bits above 15 do not occur). A flag that may stay as it was (shift by a count of
+     * 0) is both written and read; one that is defined for some counts only, written and undefined. */
+    u16 flags_read, flags_written, flags_undefined;
     u8 cls;            /* enum x86_class */
     u8 faults;         /* exception-class number of SDM2 2.4 and 2.8 (0 none, 1..13, EVEX: |0x80) */
     u32 flags;         /* enum x86_form_flags */

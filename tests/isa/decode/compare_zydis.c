@@ -9,6 +9,7 @@
 #include <string.h>
 
 static unsigned long compared, both_invalid, excused[64], unexplained;
+static unsigned forms_seen;
 
 /* One kind of difference, with its first examples. */
 struct kind {
@@ -320,6 +321,48 @@ static const char *differs(const struct x86_insn *insn, const ZydisDecodedInstru
     return operands_differ(insn, zi, zo);
 }
 
+/* What the table says beside the encoding: flags and the access of each operand. */
+static const char *table_differs(const struct x86_insn *insn, const ZydisDecodedInstruction *zi,
+                                 const ZydisDecodedOperand *zo)
+{
+    const struct x86_form *f = &x86_forms[insn->form];
+    static const ZydisAccessedFlags none;
+    const ZydisAccessedFlags *zf = zi->cpu_flags ? zi->cpu_flags : &none;
+    /* The monitor's own instructions are run by functions that know their flags. */
+    if (f->cls != X86_CLASS_SENSITIVE) {
+        unsigned changed = (zf->modified | zf->set_0 | zf->set_1 | zf->undefined) & X86_STATUS_FLAGS;
+        unsigned ours = (f->flags_written | f->flags_undefined) & X86_STATUS_FLAGS;
+        if (zf->tested & X86_STATUS_FLAGS & ~(unsigned)f->flags_read)
+            return "flags read";
+        if (changed & ~ours)
+            return "flags written";
+        /* Zydis forgets those that are cleared: PTEST and its like, MCOMMIT. */
+        if (ours & ~changed && !(changed & X86_ZF))
+            return "flags not written";
+    }
+    unsigned k = 0;
+    for (unsigned n = 0; n < X86_OPND_MAX && f->opnd[n].kind != X86_OPND_NONE; n++) {
+        if (fixed_operand(f->opnd[n].kind))
+            continue;
+        while (k < zi->operand_count && (zo[k].visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT ||
+                                         zo[k].encoding == ZYDIS_OPERAND_ENCODING_MASK))
+            k++;
+        if (k == zi->operand_count)
+            break;
+        unsigned a = zo[k].actions, access = (a & ZYDIS_OPERAND_ACTION_MASK_READ ? X86_RD : 0) |
+                                             (a & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_WR : 0);
+        /* Merging is not in the table; 3DNow! is imprecise in Zydis; FFREE changes a tag. */
+        if (insn->aaa && n == 0)
+            access &= ~(unsigned)X86_RD;
+        bool imprecise = f->opnd[n].size == X86_SZ_ANY || insn->map == 15 ||
+                         insn->op == X86_OP_FFREE || insn->op == X86_OP_FFREEP;
+        if (access & ~(unsigned)f->opnd[n].access && !imprecise)
+            return "access";
+        k++;
+    }
+    return NULL;
+}
+
 static bool same_name(const struct x86_insn *insn, ZydisMnemonic m)
 {
     /* Most pairs come again and again. */
@@ -334,6 +377,23 @@ static bool same_name(const struct x86_insn *insn, ZydisMnemonic m)
     /* Names that depend on more than the form are compared each time. */
     *k = same && !x86_forms[insn->form].names && !strstr(x86_forms[insn->form].name, "cc");
     return same;
+}
+
+/* Once a form is enough. */
+static void check_table(const struct x86_insn *insn, const ZydisDecodedInstruction *zi,
+                        const ZydisDecodedOperand *zo, const u8 *code, enum x86_vendor vendor)
+{
+    static bool seen[X86_FORM_COUNT];
+    char key[96];
+    if (seen[insn->form])
+        return;
+    seen[insn->form] = true;
+    forms_seen++;
+    const char *why = table_differs(insn, zi, zo);
+    if (why) {
+        snprintf(key, sizeof key, "%s: %s", x86_forms[insn->form].name, why);
+        note(key, code, insn->mode, vendor);
+    }
 }
 
 unsigned compare_one(const u8 *code, unsigned n, enum x86_mode mode, enum x86_vendor vendor)
@@ -353,8 +413,10 @@ unsigned compare_one(const u8 *code, unsigned n, enum x86_mode mode, enum x86_ve
     if (ok && zok) {
         const char *why = differs(&insn, &zi, zo);
         bool same = same_name(&insn, zi.mnemonic);
-        if (!why && same)
+        if (!why && same) {
+            check_table(&insn, &zi, zo, code, vendor);
             return insn.len;
+        }
         our_name(name, sizeof name, &insn);
         snprintf(key, sizeof key, "%s: ours %s, Zydis %s", why ? why : "name", name,
                  ZydisMnemonicGetString(zi.mnemonic));
@@ -381,13 +443,13 @@ static int by_count(const void *a, const void *b)
 
 unsigned long compare_report(const char *title)
 {
-    printf("%s: %lu compared, %lu invalid for both, %lu unexplained\n", title, compared,
-           both_invalid, unexplained);
+    printf("%s: %lu compared, %lu invalid for both, %u of %u forms seen, %lu unexplained\n", title,
+           compared, both_invalid, forms_seen, X86_FORM_COUNT - 1, unexplained);
     for (unsigned i = 0; i < exception_count; i++)
         if (excused[i])
             printf("  excused %9lu: %s\n", excused[i], exceptions[i].reason);
     qsort(kinds, kind_count, sizeof kinds[0], by_count);
-    for (unsigned i = 0; i < kind_count && i < 400; i++) {
+    for (unsigned i = 0; i < kind_count && i < 100; i++) {
         printf("  %9lu %-60s", kinds[i].count, kinds[i].key);
         for (unsigned k = 0; k < 2 && k < kinds[i].count; k++) {
             printf("  %u%s:", kinds[i].mode[k] * 8u, kinds[i].vendor[k] ? "a" : "i");

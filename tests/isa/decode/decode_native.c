@@ -52,8 +52,8 @@ static bool excused(const u8 *code, enum x86_mode mode, const struct x86_insn *i
                     const struct native *r)
 {
     /* The processor finds the length before it finds anything undefined, so that #GP for a
-     * sixteenth byte comes first; 12 bytes are the longest instruction without prefixes. */
-    if (r->trap == 13 && count_prefixes(code, mode) >= 4)
+     * sixteenth byte comes first; the longest encoding without prefixes, XOP, has 14. */
+    if (r->trap == 13 && count_prefixes(code, mode) >= 2)
         return true;
     /* SYSEXIT at privilege 3 is #GP even where it is invalid at 0. */
     if (mode == X86_MODE64 && vendor == X86_VENDOR_AMD && r->trap == 13 && insn->map == 1 &&
