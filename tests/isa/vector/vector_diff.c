@@ -222,19 +222,24 @@ static u64 choose_address(unsigned bytes)
     }
 }
 
+/* Where 16 bytes of a vector register are in the XSAVE area; XMM when it has no such part. */
+static unsigned vector_offset(unsigned reg, unsigned piece)
+{
+    if (reg >= 16)
+        return rig_model.xsave[7].offset + 64 * (reg - 16) + 16 * piece;
+    if (piece == 1)
+        return rig_model.xsave[2].offset + 16 * reg;
+    if (piece >= 2 && rig_model.xsave[6].size)
+        return rig_model.xsave[6].offset + 32 * reg + 16 * (piece - 2);
+    return XMM + 16 * reg;
+}
+
 static void vsib_registers(const struct x86_insn *i)
 {
     /* Indices that stay inside the mapped range, some in the hole. */
-    u8 *reg = in.xsave + XMM + 16 * i->index;
     bool wide = i->opcode & 1;
     for (unsigned piece = 0; piece < 4; piece++) {
-        u8 *p = reg;
-        if (i->index >= 16)
-            p = in.xsave + rig_model.xsave[7].offset + 64 * (i->index - 16) + 16 * piece;
-        else if (piece == 1)
-            p = in.xsave + rig_model.xsave[2].offset + 16 * i->index;
-        else if (piece >= 2 && rig_model.xsave[6].size)
-            p = in.xsave + rig_model.xsave[6].offset + 32 * i->index + 16 * (piece - 2);
+        u8 *p = in.xsave + vector_offset(i->index, piece);
         for (unsigned n = 0; n < 16; n += wide ? 8 : 4) {
             i64 v = (i64)rnd(2000) - 1000;
             memcpy(p + n, &v, wide ? 8 : 4);
@@ -255,7 +260,7 @@ static bool place_operand(const struct x86_insn *i, unsigned bytes)
     }
     if (!(i->flags & X86_I_MEM))
         return true;
-    if (i->base >= 16 || (i->index < 16 && i->opcode < 0x90))
+    if (i->base >= 16 || (i->index != X86_NO_REG && !is_vsib(i->map, i->opcode)))
         return false;
     if (compat && target - (u64)(i64)i->disp > 0xf0000000)
         return false; /* 32-bit addresses wrap */
@@ -330,6 +335,18 @@ static bool uses_mmx(const struct x86_form *f)
     return false;
 }
 
+/* An interrupted gather leaves the destination beyond its elements as it was, or clears it. */
+static void ignore_upper(const struct x86_insn *i)
+{
+    unsigned element = i->flags & X86_I_W ? 8 : 4, index = i->opcode & 1 ? 8 : 4;
+    unsigned used = i->vl / MAX(element, index) * element;
+    for (unsigned n = used; n < 64; n++) {
+        unsigned at = vector_offset(i->reg, n / 16) + n % 16;
+        if (at >= XMM + 256 || n < 16)
+            native.xsave[at] = engine.xsave[at];
+    }
+}
+
 static int compare_state(const u8 *code, int fn, int fe)
 {
     const struct x86_form *f = &x86_forms[rig_insn.form];
@@ -354,6 +371,8 @@ static int compare_state(const u8 *code, int fn, int fe)
     bool mmx_fault = fn >= 0 && uses_mmx(f);
     if (!mmx_fault && memcmp(native.xsave, engine.xsave, 5))
         return report("x87 control", code, fn, fe);
+    if (fn == X86_PF_FAULT && is_vsib(rig_insn.map, rig_insn.opcode) && rig_insn.opcode < 0xa0)
+        ignore_upper(&rig_insn);
     u32 mn = load32(native.xsave + MXCSR), me = load32(engine.xsave + MXCSR);
     if (fn == X86_XM && (mn & ~mn >> 7 & 0x18))
         me = (me & ~0x20u) | (mn & 0x20); /* PE beside an unmasked OE or UE: vector_strict.c */
@@ -406,6 +425,8 @@ static bool excluded(const struct x86_insn *i)
     case X86_OP_DPPS: case X86_OP_DPPD: case X86_OP_VDPPS: case X86_OP_VDPPD:
         /* Several operations in one: which of them sees an unmasked exception first is not told. */
         return (~load32(in.xsave + MXCSR) & 0x1f80) != 0;
+    case X86_OP_VCVTPS2PH: /* exact tiny results with UM clear: vector_strict.c */
+        return !(load32(in.xsave + MXCSR) & 0x800);
     case X86_OP_FXSAVE: case X86_OP_FXRSTOR: case X86_OP_XSAVE: case X86_OP_XSAVEC:
     case X86_OP_XSAVEOPT: case X86_OP_XRSTOR:
         return compat; /* eight registers instead of sixteen */
@@ -419,6 +440,34 @@ static bool shown(const struct x86_insn *i)
     const struct x86_form *f = &x86_forms[i->form];
     return (!f->feature || x86_model_has(&rig_model, f->feature)) &&
            (!f->feature2 || x86_model_has(&rig_model, f->feature2));
+}
+
+static bool is_vector_form(const struct x86_form *f)
+{
+    if (f->feature == X86_FEATURE_X87)
+        return true;
+    for (int n = 0; n < X86_OPND_MAX; n++) {
+        u8 kind = f->opnd[n].kind;
+        if (kind >= X86_OPND_V && kind <= X86_OPND_KH)
+            return true;
+    }
+    return false;
+}
+
+/* Forms that this host has and no case met. */
+static unsigned count_missed(void)
+{
+    unsigned missed = 0;
+    for (unsigned n = 1; n < X86_FORM_COUNT; n++) {
+        const struct x86_form *f = &x86_forms[n];
+        rig_insn.form = (u16)n;
+        rig_insn.op = f->op;
+        if (covered[n] || !is_vector_form(f) || !shown(&rig_insn))
+            continue;
+        printf("missed: %s (form %u)\n", f->name, n);
+        missed++;
+    }
+    return missed;
 }
 
 static void fill_operand(const struct x86_insn *i)
@@ -436,6 +485,13 @@ static void fill_operand(const struct x86_insn *i)
         memcpy(rig_memory + n * 4096, random, 4096);
         memcpy(rig_memory + n * 4096 + 4096 - 512, random, 512);
         memcpy((u8 *)(uintptr_t)RIG_BASE + n * 4096, rig_memory + n * 4096, 4096);
+    }
+    /* AMD's MXCSR.MM (bit 17) is not offered to guests. */
+    if ((i->op == X86_OP_LDMXCSR || i->op == X86_OP_VLDMXCSR) && at < RIG_BASE + RIG_SIZE - 4) {
+        u32 keep = rnd(2) ? 0xffff : ~0x20000u;
+        u8 *p[2] = {rig_memory + (at - RIG_BASE), (u8 *)(uintptr_t)at};
+        for (unsigned n = 0; n < 2 && (at + 3 - RIG_BASE) >> 12 != RIG_HOLE && first != RIG_HOLE; n++)
+            store32(p[n], load32(p[n]) & keep);
     }
     if (i->op == X86_OP_XRSTOR || i->op == X86_OP_FXRSTOR) {
         u64 off = at - RIG_BASE;
@@ -537,6 +593,7 @@ int main(int argc, char **argv)
     unsigned forms = 0;
     for (unsigned n = 0; n < X86_FORM_COUNT; n++)
         forms += covered[n] != 0;
-    printf("%lu cases, %u forms, %lu differ\n", cases, forms, differ);
-    return differ != 0;
+    unsigned missed = cases >= 2000000 && !compat ? count_missed() : 0;
+    printf("%lu cases, %u forms, %u missed, %lu differ\n", cases, forms, missed, differ);
+    return differ != 0 || missed != 0;
 }

@@ -17,10 +17,11 @@ u64 rig_seed = 1;
 
 u64 rig_random(void)
 {
-    rig_seed ^= rig_seed << 13;
-    rig_seed ^= rig_seed >> 7;
-    rig_seed ^= rig_seed << 17;
-    return rig_seed;
+    rig_seed += 0x9e3779b97f4a7c15;
+    u64 z = rig_seed;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
 }
 
 static u8 *page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)

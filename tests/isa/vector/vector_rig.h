@@ -30,7 +30,7 @@ int rig_run(const u8 *code, unsigned len, u64 rip);
 int rig_decode(const u8 *code, unsigned len);
 extern struct x86_insn rig_insn;
 
-/* xorshift: the seed is printed by the tests. */
+/* splitmix64; the seed is printed by the tests. */
 extern u64 rig_seed;
 u64 rig_random(void);
 

@@ -9,7 +9,6 @@ struct gather {
     u64 pending; /* elements still to do */
     u64 beyond;  /* opmask bits of no element: cleared when all is done */
     u64 finished; /* elements passed, selected or not */
-    bool loaded;  /* any of them changed the destination */
 };
 
 static bool is_scatter(const struct x86_insn *insn)
@@ -24,7 +23,6 @@ static void load_registers(struct x86_cpu *cpu, const struct x86_insn *insn, str
     g->element = insn->flags & X86_I_W ? 8 : 4;
     g->count = insn->vl / MAX(g->index, g->element);
     g->finished = 0;
-    g->loaded = false;
     x86_vector_image(cpu);
     x86_image_get(cpu, insn->reg, g->value);
     x86_image_get(cpu, insn->index, g->indices);
@@ -56,7 +54,7 @@ static void store_registers(struct x86_cpu *cpu, const struct x86_insn *insn, st
 {
     if (!is_scatter(insn)) {
         unsigned size = g->count * g->element;
-        if (done || ((insn->flags & X86_I_EVEX) && g->loaded))
+        if (done)
             mem_fill(g->value + size, 0, 64 - size);
         x86_image_put(cpu, insn->reg, g->value);
     }
@@ -92,10 +90,8 @@ static int exec_gather(struct x86_cpu *cpu, const struct x86_insn *insn)
             r = x86_store(cpu, insn->seg, off, g.element, v);
         } else {
             r = x86_load(cpu, insn->seg, off, g.element, &v);
-            if (r == X86_OK) {
+            if (r == X86_OK)
                 mem_copy(element, &v, g.element);
-                g.loaded = true;
-            }
         }
         if (r)
             break;

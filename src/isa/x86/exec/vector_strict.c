@@ -4,7 +4,8 @@
  * raised. [SDM1 11.5]
  *
  * One bit is not exact: PE beside an unmasked OE or UE tells whether rounding with an unlimited
- * exponent lost anything, which no masked run shows; it is set when the masked result is inexact. */
+ * exponent lost anything, which no masked run shows; it is set when the masked result is inexact.
+ * And VCVTPS2PH does not flush to zero, so an exact tiny result of it raises no unmasked UE. */
 #include "isa/x86/exec/vector.h"
 
 enum {
