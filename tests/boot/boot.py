@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""boot.py DOPPEL ROW: boots a real kernel and talks to it over its serial port.
+
+A row says how doppel is started and a conversation: wait for a text, answer with a line. The test
+passes when the conversation is over and doppel has ended with status 0. Time is no condition: the
+deadline only ends a guest that hangs. Kernels come from the cache that tools/fetch-kernel fills;
+exit status 77 (skipped) when there is none and it cannot be fetched."""
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.environ.get('DOPPEL_CACHE', os.path.join(TOP, 'cache'))
+PROMPT = r'doppel:/# '
+DEADLINE = 900  # seconds
+
+# At the prompt: how many processors, a number the shell computes, the end.
+SHELL = [
+    (PROMPT, 'echo cpus=$(grep -c ^processor /proc/cpuinfo) answer=$((6 * 7)) $(uname -m)'),
+    (r'cpus={cpus} answer=42 {machine}', None),
+    (PROMPT, 'dmesg | grep -cE "Oops|BUG:|WARNING:|soft lockup|Call Trace" | sed s/^/trouble=/'),
+    (r'trouble=0', None),
+    (PROMPT, 'poweroff'),
+    (r'reboot: Power down', None),
+]
+DISK = [
+    (PROMPT, 'load disk; mount /dev/vda /mnt && cat /mnt/greeting && echo written > /mnt/reply; umount /mnt'),
+    (r'hello from the host', None),
+]
+REBOOT = [
+    (PROMPT, 'reboot'),
+    (r'reboot: Restarting system', None),
+    (r'Linux version', None),
+]
+# The screen is sent every two seconds, so short tests may not show. Test 10 waits for minutes to see
+# bits fade: when it begins, tests 0 to 9 are done, and the next line counts their errors.
+MEMTEST = [(r'#0 +\[', None), (r'#10 +\[', None), (r'Pass: +\d+ +Errors: +0 ', None)]
+
+LINUX = ['--append', 'console=ttyS0 loglevel=4']
+ROWS = {
+    'auto': dict(args=LINUX, talk=SHELL),
+    'pvh': dict(args=LINUX + ['--boot', 'pvh'], talk=SHELL),
+    'linux': dict(args=LINUX + ['--boot', 'linux'], talk=SHELL),
+    'smp': dict(args=LINUX, cpus=2, talk=SHELL),
+    'smp4-pvh': dict(args=LINUX + ['--boot', 'pvh'], cpus=4, talk=SHELL),
+    'large': dict(args=LINUX + ['--memory', '5G'], talk=SHELL),
+    'common': dict(args=LINUX + ['--cpu', 'common'], talk=SHELL),
+    'reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL),
+    'disk': dict(args=LINUX, talk=DISK + SHELL, disk=True),
+    'i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686'),
+    'i386-linux': dict(arch='i386', args=LINUX + ['--boot', 'linux'], talk=SHELL, machine='i686'),
+    'i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686'),
+    'memtest': dict(image='memtest86+', args=['--memory', '16M', '--append', 'console=ttyS0,115200'],
+                    talk=MEMTEST, endless=True),
+}
+
+
+def skip(why):
+    print(f'skipped: {why}')
+    sys.exit(77)
+
+
+def fetch(arch, image):
+    """A kernel image from the cache or from Debian."""
+    path = os.path.join(CACHE, *((image, 'memtest86+x64.bin') if image else (arch, 'vmlinuz')))
+    if not os.path.exists(path):
+        r = subprocess.run([os.path.join(TOP, 'tools', 'fetch-kernel'), '--arch', arch] +
+                           ([image] if image else []), capture_output=True, text=True)
+        if r.returncode:
+            skip(f'no {path}, and it cannot be fetched: {r.stderr.strip().splitlines()[-1:]}')
+    return path
+
+
+def initramfs(arch, folder):
+    out = os.path.join(folder, 'initramfs.cpio')
+    subprocess.run([os.path.join(TOP, 'tools', 'make-initramfs'), '--arch', arch, '-o', out],
+                   check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+def make_disk(folder):
+    """An ext4 file system with one file, made without being root."""
+    root, image = os.path.join(folder, 'root'), os.path.join(folder, 'disk.img')
+    os.mkdir(root)
+    with open(os.path.join(root, 'greeting'), 'w') as f:
+        f.write('hello from the host\n')
+    try:
+        subprocess.run(['/sbin/mke2fs', '-q', '-t', 'ext4', '-d', root, image, '16M'], check=True,
+                       stdout=subprocess.DEVNULL)
+    except FileNotFoundError:
+        skip('no mke2fs (package e2fsprogs)')
+    return image
+
+
+def check_disk(image):
+    r = subprocess.run(['/sbin/debugfs', '-R', 'cat /reply', image], capture_output=True, text=True)
+    if 'written' not in r.stdout:
+        sys.exit(f'the guest\'s file is not on the disk: {r.stdout}{r.stderr}')
+
+
+class Guest:
+    def __init__(self, command):
+        print('$', ' '.join(command), flush=True)
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+        self.text = ''
+        self.end = time.monotonic() + DEADLINE
+        self.poll = selectors.DefaultSelector()
+        self.poll.register(self.child.stdout, selectors.EVENT_READ)
+
+    def fail(self, why):
+        self.child.kill()
+        print(f'\n*** {why}')
+        sys.exit(1)
+
+    def read(self):
+        """More output; False at the end."""
+        if not self.poll.select(max(0, self.end - time.monotonic())):
+            self.fail('the guest hangs')
+        data = os.read(self.child.stdout.fileno(), 65536).decode('utf-8', 'replace')
+        sys.stdout.write(data)
+        sys.stdout.flush()
+        self.text += data
+        return bool(data)
+
+    def expect(self, pattern):
+        """Waits for the pattern and forgets the text up to its end."""
+        while not (m := re.search(pattern, self.text)):
+            if re.search(r'Kernel panic', self.text):
+                self.fail('the kernel panicked')
+            if not self.read():
+                self.fail(f'doppel ended (status {self.child.wait()}) before {pattern!r}')
+        self.text = self.text[m.end():]
+
+    def say(self, line):
+        self.child.stdin.write(line.encode() + b'\n')
+        self.child.stdin.flush()
+
+    def finish(self, endless):
+        """Waits for the guest to end the machine; an endless one is ended from outside."""
+        if endless:
+            self.child.terminate()
+        while self.read():
+            pass
+        status = self.child.wait()
+        if status != (128 + signal.SIGTERM if endless else 0):
+            self.fail(f'doppel ended with status {status}')
+
+
+def start(doppel, row, folder, extra):
+    arch = row.get('arch', 'amd64')
+    command = [doppel, 'run', '--engine', row.get('engine', 'interpret'),
+               '--kernel', fetch(arch, row.get('image')), '--cpus', str(row.get('cpus', 1))]
+    if not row.get('image'):
+        command += ['--initrd', initramfs(arch, folder)]
+    disk = make_disk(folder) if row.get('disk') else None
+    command += ['--disk', disk] if disk else []
+    return Guest(command + row['args'] + extra), disk
+
+
+def main():
+    doppel, name = sys.argv[1], sys.argv[2]
+    row = ROWS[name]
+    with tempfile.TemporaryDirectory(prefix='doppel-boot-') as folder:
+        guest, disk = start(doppel, row, folder, sys.argv[3:])
+        for pattern, answer in row['talk']:
+            guest.expect(pattern.replace('{cpus}', str(row.get('cpus', 1)))
+                         .replace('{machine}', row.get('machine', 'x86_64')))
+            if answer:
+                guest.say(answer)
+        guest.finish(row.get('endless'))
+        if disk:
+            check_disk(disk)
+    print(f'\n{name}: passed')
+
+
+if __name__ == '__main__':
+    main()
