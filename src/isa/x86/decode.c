@@ -201,7 +201,7 @@ static int evex_prefix(struct decoder *d)
         d->x = ~p0 >> 3 & 8;
         d->b = ~p0 >> 2 & 8;
         d->r2 = ~p0 & 16;
-        d->v2 = (u8)(~p2 << 1 & 16);
+        d->v2 = p2 & 8 ? 0 : 16;
         d->vvvv |= d->v2;
     } else if (!(p2 & 8)) {
         return undefined(d);
