@@ -15,6 +15,8 @@ static int interpret_probe(struct err *e)
 static int interpret_model(struct x86_cpu_model *m, struct err *e)
 {
     x86_model_host(m); /* vector instructions run on the host's own units */
+    str_copy(m->name, "interpret", sizeof m->name);
+    m->tsc_khz = 1000000; /* scaled from the host's in any case: a round number */
     return 0;
 }
 

@@ -3,12 +3,15 @@
  * support, with KVM's own CPUID as the judge. */
 #include "engine/kvm/kvm_priv.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <unistd.h>
 
 struct supported {
     struct kvm_cpuid2 head;
     struct kvm_cpuid_entry2 entry[192];
+    bool tsc_deadline; /* KVM has a capability for it instead of the CPUID bit */
 };
 
 static void supported_leaf(void *ctx, u32 leaf, u32 subleaf, u32 out[4])
@@ -24,8 +27,20 @@ static void supported_leaf(void *ctx, u32 leaf, u32 subleaf, u32 out[4])
         out[1] = x->ebx;
         out[2] = x->ecx;
         out[3] = x->edx;
+        if (leaf == 1 && s->tsc_deadline)
+            out[2] |= 1u << 24;
         return;
     }
+}
+
+/* The frequency guests get; 0 from kernels that tell it to processors alone. */
+static u32 tsc_khz(int dev)
+{
+    int vm = kvm_ioctl(dev, KVM_CREATE_VM, NULL);
+    int khz = vm < 0 ? 0 : kvm_ioctl(vm, KVM_GET_TSC_KHZ, NULL);
+    if (vm >= 0)
+        close(vm);
+    return khz > 0 ? (u32)khz : 0;
 }
 
 int kvm_model(struct x86_cpu_model *m, struct err *e)
@@ -35,10 +50,14 @@ int kvm_model(struct x86_cpu_model *m, struct err *e)
     if (dev < 0)
         return dev;
     int err = kvm_ioctl(dev, KVM_GET_SUPPORTED_CPUID, &s);
+    s.tsc_deadline = kvm_ioctl(dev, KVM_CHECK_EXTENSION, (void *)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+    u32 khz = tsc_khz(dev);
     close(dev);
     if (err < 0)
         return err_set(e, err, "reading what KVM's processors support: %s", err_name(err));
     x86_model_host(m);
+    str_copy(m->name, "kvm", sizeof m->name);
+    m->tsc_khz = khz;
     x86_model_keep(m, supported_leaf, &s);
     return 0;
 }

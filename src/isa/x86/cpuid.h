@@ -29,7 +29,7 @@ struct x86_cpu_model {
         u32 size, offset;
     } xsave[X86_XSAVE_COMPONENTS];
     u32 signature; /* family, model, stepping as leaf 1 shows them */
-    u32 tsc_khz;   /* 0: the engine or machine says; 1 GHz when nobody does */
+    u32 tsc_khz;   /* 0: not known before the machine runs, and not told to the guest */
     u32 leaf_count;
     struct x86_cpuid_leaf leaf[X86_CPUID_LEAVES_MAX];
 };
@@ -58,7 +58,8 @@ void x86_model_host(struct x86_cpu_model *m);
 /* "host", "common" (what a guest needs to move between hosts and engines), or a named model.
  * -ENOENT with the list of names. */
 int x86_model_find(struct x86_cpu_model *m, const char *name, struct err *e);
-/* Removes from m what offer lacks; -ENOTSUP with the first missing feature's name when strict. */
+/* Removes from m what offer lacks; -ENOTSUP with the first missing feature's name when strict, but
+ * for a few (paging comforts, reports of absent bugs) that no model promises. */
 int x86_model_intersect(struct x86_cpu_model *m, const struct x86_cpu_model *offer, bool strict,
                         struct err *e);
 /* Removes from m every feature (and XCR0 component) that the CPUID of somebody else, read through

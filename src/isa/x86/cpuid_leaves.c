@@ -80,6 +80,8 @@ static void add_xsave(struct x86_cpu_model *m)
 static void add_frequency(struct x86_cpu_model *m)
 {
     u32 mhz = (m->tsc_khz + 500) / 1000;
+    if (!mhz) /* the engine does not know it: the guest measures */
+        return;
     add(m, 0x15, NO_SUBLEAF, 1000, mhz, CRYSTAL_HZ, 0);
     add(m, 0x16, NO_SUBLEAF, mhz, mhz, 100, 0);
 }
@@ -152,8 +154,6 @@ static void add_extended(struct x86_cpu_model *m, unsigned cpus)
 void x86_model_build_leaves(struct x86_cpu_model *m, unsigned cpus, bool hypervisor)
 {
     m->leaf_count = 0;
-    if (!m->tsc_khz)
-        m->tsc_khz = 1000000;
     x86_model_set(m, X86_FEATURE_HYPERVISOR, hypervisor);
     add_basic(m, cpus ? cpus : 1);
     if (hypervisor) /* "doppel VMM", and no interface: a paravirtual one answers in its place */

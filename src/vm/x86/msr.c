@@ -44,7 +44,7 @@ static const struct msr_row rows[] = {
     {0x0000019b, ON_INTEL, 0, 0, "IA32_THERM_INTERRUPT [SDM3 14.8.2]"},
     {0x0000019c, ON_INTEL, 0, 0, "IA32_THERM_STATUS [SDM3 14.8.2]"},
     {0xc0010010, ON_AMD, 0, 0x740000, "SYSCFG [APM2 7.9.4]"},
-    {0xc0010015, ON_AMD, 0, (u64)1 << 24 | 0xffff, "HWCR [APM2 3.2.10]"},
+    {0xc0010015, ON_AMD, (u64)1 << 24, 0xffff, "HWCR: the TSC counts at P0 frequency [APM2 3.2.10]"},
     {0xc001001a, ON_AMD, 0, 0, "TOP_MEM [APM2 7.9.4]"},
     {0xc001001d, ON_AMD, 0, 0, "TOM2 [APM2 7.9.4]"},
     {0xc001001f, ON_AMD, 0, 0, "NB_CFG1"},

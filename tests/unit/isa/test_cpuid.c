@@ -110,6 +110,23 @@ static void levels_nest(void **state)
     assert_non_null(strstr(e.text, "sse3"));
 }
 
+/* A named model does not fail for what it never promised. */
+static void strict_but_for_comforts(void **state)
+{
+    (void)state;
+    struct x86_cpu_model offer, m;
+    make_full(&offer, X86_VENDOR_AMD);
+    x86_model_set(&offer, X86_FEATURE_SRSO_NO, false);
+    x86_model_set(&offer, X86_FEATURE_PCID, false);
+    assert_int_equal(x86_model_find(&m, "common", NULL), 0);
+    assert_int_equal(x86_model_intersect(&m, &offer, true, NULL), 0);
+    assert_false(x86_model_has(&m, X86_FEATURE_PCID));
+    assert_int_equal(m.cr4_allowed & X86_CR4_PCIDE, 0);
+    x86_model_set(&offer, X86_FEATURE_NX, false);
+    assert_int_equal(x86_model_find(&m, "common", NULL), 0);
+    assert_int_equal(x86_model_intersect(&m, &offer, true, NULL), -ENOTSUP);
+}
+
 static void dependencies(void **state)
 {
     (void)state;
@@ -311,6 +328,10 @@ static void frequency(void **state)
     assert_int_equal(r[2], 1000000000);
     assert_true((u64)(r[2] / 1000) * r[1] <= UINT32_MAX);
     assert_int_equal((u64)(r[2] / 1000) * r[1] / r[0], 2600000);
+    m.tsc_khz = 0; /* unknown: not told */
+    x86_model_build_leaves(&m, 1, true);
+    leaf(&m, 0x15, 0, r);
+    assert_int_equal(r[0] | r[1] | r[2], 0);
 }
 
 static void brand(void **state)
@@ -331,7 +352,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
-        T(host_hides), T(names), T(levels_nest), T(dependencies), T(intersect), T(keep), T(leaves),
+        T(host_hides), T(names), T(levels_nest), T(strict_but_for_comforts), T(dependencies), T(intersect), T(keep), T(leaves),
         T(feature_bits_show), T(dynamic_parts), T(frequency), T(brand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
