@@ -147,28 +147,11 @@ void x86_model_update(struct x86_cpu_model *m)
     m->xsave_size = xsave_size(m, m->xcr0_allowed);
 }
 
-/* What a named model is glad to have and does not promise: it depends on the engine, or on the bugs
- * of the host, and guests do well without. */
-static bool is_optional(unsigned feature)
-{
-    static const u16 optional[] = {
-        X86_FEATURE_TSC_DEADLINE, X86_FEATURE_TSC_ADJUST, X86_FEATURE_PCID, X86_FEATURE_INVPCID,
-        X86_FEATURE_PAGE1GB, X86_FEATURE_UMIP, X86_FEATURE_RDPID, X86_FEATURE_TOPOEXT,
-        X86_FEATURE_CR8_LEGACY, X86_FEATURE_INVARIANT_TSC, X86_FEATURE_HYPERVISOR,
-        X86_FEATURE_SPEC_CTRL, X86_FEATURE_ARCH_CAPABILITIES, X86_FEATURE_AMD_SSB_NO,
-        X86_FEATURE_BTC_NO, X86_FEATURE_SRSO_NO, X86_FEATURE_AUTOIBRS, X86_FEATURE_LFENCE_SERIAL,
-    };
-    for (unsigned i = 0; i < ARRAY_LEN(optional); i++)
-        if (optional[i] == feature)
-            return true;
-    return false;
-}
-
 int x86_model_intersect(struct x86_cpu_model *m, const struct x86_cpu_model *offer, bool strict,
                         struct err *e)
 {
     for (unsigned f = X86_FEATURE_NONE + 1; strict && f < X86_FEATURE_COUNT; f++)
-        if (x86_model_has(m, f) && !x86_model_has(offer, f) && !is_optional(f))
+        if (x86_model_has(m, f) && !x86_model_has(offer, f) && !x86_feature_is_optional(f))
             return err_set(e, -ENOTSUP, "using CPU model %s: %s lacks %s", m->name, offer->name,
                            x86_feature_name(f));
     for (unsigned i = 0; i < X86_FEATURE_WORDS; i++)

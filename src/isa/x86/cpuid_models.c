@@ -29,19 +29,23 @@ static const u16 hidden[] = {
     FEATURE(HTT), FEATURE(CMP_LEGACY), FEATURE(OSXSAVE),
 };
 
-/* The monitor's own: no user-mode instruction depends on them. */
+/* The monitor's own, for no user-mode instruction depends on them: those that every 64-bit system
+ * counts on, and those that are a comfort. A named model promises only the first. */
 static const u16 provided[] = {
-    FEATURE(VME), FEATURE(DE), FEATURE(PSE), FEATURE(TSC), FEATURE(MSR), FEATURE(PAE), FEATURE(MCE),
-    FEATURE(APIC), FEATURE(SEP), FEATURE(MTRR), FEATURE(PGE), FEATURE(MCA), FEATURE(PAT),
-    FEATURE(PSE36), FEATURE(PCID), FEATURE(X2APIC), FEATURE(TSC_DEADLINE), FEATURE(HYPERVISOR),
-    FEATURE(ARAT), FEATURE(FSGSBASE), FEATURE(TSC_ADJUST), FEATURE(SMEP), FEATURE(INVPCID),
-    FEATURE(SMAP), FEATURE(UMIP), FEATURE(RDPID), FEATURE(SYSCALL), FEATURE(NX), FEATURE(PAGE1GB),
-    FEATURE(RDTSCP), FEATURE(LM), FEATURE(INVARIANT_TSC), FEATURE(LAHF_LM),
+    FEATURE(DE), FEATURE(PSE), FEATURE(TSC), FEATURE(MSR), FEATURE(PAE), FEATURE(MCE),
+    FEATURE(APIC), FEATURE(MTRR), FEATURE(PGE), FEATURE(MCA), FEATURE(PAT), FEATURE(SYSCALL),
+    FEATURE(NX), FEATURE(LM),
 };
-/* Speculation bugs reported as absent: an engine whose guest is exposed to the host's own
- * processor takes out what that one does not promise. */
-static const u16 provided_intel[] = {FEATURE(SPEC_CTRL), FEATURE(ARCH_CAPABILITIES)};
-static const u16 provided_amd[] = {
+static const u16 comforts[] = {
+    FEATURE(VME), FEATURE(SEP), FEATURE(PSE36), FEATURE(PCID), FEATURE(X2APIC),
+    FEATURE(TSC_DEADLINE), FEATURE(HYPERVISOR), FEATURE(ARAT), FEATURE(FSGSBASE),
+    FEATURE(TSC_ADJUST), FEATURE(SMEP), FEATURE(INVPCID), FEATURE(SMAP), FEATURE(UMIP),
+    FEATURE(RDPID), FEATURE(PAGE1GB), FEATURE(RDTSCP), FEATURE(INVARIANT_TSC), FEATURE(LAHF_LM),
+};
+/* Of one vendor; among them speculation bugs reported as absent: an engine whose guest is exposed
+ * to the host's own processor takes out what that one does not promise. */
+static const u16 comforts_intel[] = {FEATURE(SPEC_CTRL), FEATURE(ARCH_CAPABILITIES)};
+static const u16 comforts_amd[] = {
     FEATURE(CR8_LEGACY), FEATURE(TOPOEXT), FEATURE(AMD_SSB_NO), FEATURE(BTC_NO),
     FEATURE(LFENCE_SERIAL), FEATURE(AUTOIBRS), FEATURE(SRSO_NO),
 };
@@ -126,10 +130,26 @@ static void host_frequency(struct x86_cpu_model *m)
 static void add_provided(struct x86_cpu_model *m)
 {
     ADD(m, provided);
+    ADD(m, comforts);
     if (m->vendor == X86_VENDOR_AMD)
-        ADD(m, provided_amd);
+        ADD(m, comforts_amd);
     else
-        ADD(m, provided_intel);
+        ADD(m, comforts_intel);
+}
+
+static bool is_in(unsigned feature, const u16 *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (list[i] == feature)
+            return true;
+    return false;
+}
+
+bool x86_feature_is_optional(unsigned feature)
+{
+    return is_in(feature, comforts, ARRAY_LEN(comforts)) ||
+           is_in(feature, comforts_intel, ARRAY_LEN(comforts_intel)) ||
+           is_in(feature, comforts_amd, ARRAY_LEN(comforts_amd));
 }
 
 void x86_model_host(struct x86_cpu_model *m)

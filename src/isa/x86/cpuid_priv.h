@@ -16,4 +16,7 @@ extern const struct x86_feature_place x86_feature_places[X86_FEATURE_COUNT];
 /* "AuthenticAMD" as EBX, EDX, ECX hold it. */
 void x86_vendor_registers(u8 vendor, u32 out[4]);
 
+/* What a named model takes when it is offered and does not promise. */
+bool x86_feature_is_optional(unsigned feature);
+
 #endif
