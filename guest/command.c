@@ -73,7 +73,9 @@ static int become(char **argv, const struct ends *e, bool terminal)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
+    /* A shell that put us into the background ignores SIGINT and SIGQUIT, and so would we. */
+    for (int i = 1; i <= SIGRTMAX; i++)
+        signal(i, SIG_DFL);
     setsid();
     if (terminal)
         ioctl(e->in, TIOCSCTTY, 0);

@@ -425,6 +425,7 @@ static void spawn_agent(struct world *w)
     if (!w->pid) {
         for (unsigned i = 0; i < AGENT_PORTS; i++)
             fcntl(theirs[i], F_SETFD, 0);
+        signal(SIGINT, SIG_IGN); /* as a shell's background does */
         execl(getenv("DOPPEL_AGENT"), "doppel-agent", "--fds", fds, (char *)NULL);
         _exit(99);
     }
@@ -558,6 +559,9 @@ static void test_signals(void **state)
     char *argv[] = {"sleep", "1000", NULL};
     struct result r = run(argv, "", 0, false, SIGTERM);
     assert_int_equal(r.status, 128 + SIGTERM);
+    done(&r);
+    r = run(argv, "", 0, false, SIGINT);
+    assert_int_equal(r.status, 128 + SIGINT);
     done(&r);
     char *suicide[] = {"/bin/sh", "-c", "kill -9 $$", NULL};
     r = run(suicide, "", 0, false, 0);
