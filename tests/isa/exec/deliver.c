@@ -371,6 +371,22 @@ static void debug_traps(void **state)
     assert_true(s->dr6 & (1 << 14));
     assert_int_equal(ram_get(w, AT_STACK0 - 12, 4), AT_CODE + 1);
     assert_false(s->rflags & X86_TF);
+    /* The monitor may have it instead. */
+    s->rip = AT_CODE;
+    s->rflags |= X86_TF;
+    w->cpu.intercepts.other = X86_ICPT_SINGLE_STEP;
+    assert_int_equal(RUN(w, 0x90), X86_INTERCEPT);
+    assert_int_equal(w->cpu.intercept, X86_ICPT_SINGLE_STEP);
+    assert_int_equal(w->cpu.fault.payload, 1 << 14);
+    assert_int_equal(s->rip, AT_CODE + 1);
+    w->cpu.intercepts.other = 0;
+    /* INT1 leaves DR6 alone. */
+    s->rflags &= ~(u64)X86_TF;
+    s->dr6 |= 5;
+    assert_int_equal(RUN(w, 0xf1), X86_OK);
+    assert_int_equal(s->rip, HANDLER);
+    assert_int_equal(s->dr6 & 15, 5);
+    s->gpr[X86_RSP] = AT_STACK0;
     /* After MOV SS the trap waits for one more instruction. */
     s->rip = AT_CODE;
     s->rflags |= X86_TF;

@@ -95,7 +95,9 @@ struct x86_intercepts {
 };
 enum {
     X86_ICPT_SYSCALL = 1 << 0, X86_ICPT_INT = 1 << 1, X86_ICPT_IRET = 1 << 2,
-    X86_ICPT_PRIVILEGED = 1 << 3, X86_ICPT_TABLE = 1 << 4, X86_ICPT_SINGLE_STEP = 1 << 5,
+    X86_ICPT_PRIVILEGED = 1 << 3, X86_ICPT_TABLE = 1 << 4,
+    X86_ICPT_SINGLE_STEP = 1 << 5, /* traps of TF and data breakpoints: the instruction is done, the
+                                      #DB that is due is in cpu->fault */
     X86_ICPT_EXCEPTION = 1 << 31, /* in cpu->intercept: cpu->fault was to be delivered */
 };
 

@@ -127,6 +127,10 @@ static int deliver_traps(struct x86_cpu *cpu, bool single_step)
         .kind = X86_EVENT_EXCEPTION, .vector = X86_DB, .payload = cpu->dr6_pending};
     cpu->trap_pending = 0;
     cpu->dr6_pending = 0;
+    if (x86_intercept(cpu, X86_ICPT_SINGLE_STEP)) {
+        cpu->fault = ev;
+        return X86_INTERCEPT;
+    }
     return x86_deliver(cpu, &ev);
 }
 

@@ -97,7 +97,7 @@ static always_inline int cmpxchg_r(struct x86_cpu *cpu, const struct x86_insn *i
 
 static always_inline int cmpxchg_m(struct x86_cpu *cpu, const struct x86_insn *i, unsigned size)
 {
-    u64 src = integer_get(cpu, i->place[1], size), acc, rflags;
+    u64 src = integer_get(cpu, i->place[1], size), acc = 0, rflags = 0;
     struct x86_rmw m;
     int r = x86_rmw_begin(cpu, &m, i->seg, integer_ea(cpu, i), size, i->flags & X86_I_LOCK);
     if (unlikely(r))

@@ -192,10 +192,11 @@ static int enter_gate(struct x86_cpu *cpu, const struct entry *e, const struct x
     return X86_END;
 }
 
-/* What the processor notes before it looks at the IDT: a fault in the delivery does not undo it. */
+/* What the processor notes before it looks at the IDT: a fault in the delivery does not undo it.
+ * INT1 has nothing to note. */
 static void note_payload(struct x86_cpu *cpu, const struct x86_event *ev)
 {
-    if (ev->kind != X86_EVENT_EXCEPTION && ev->kind != X86_EVENT_PRIV_EXC)
+    if (ev->kind != X86_EVENT_EXCEPTION)
         return;
     if (ev->vector == X86_PF_FAULT)
         cpu->s.cr2 = ev->payload;

@@ -34,9 +34,7 @@ enum invpcid { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL_GLOBAL, INVPCID_ALL
 int x86_exec_invpcid(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     u64 desc[2];
-    int r = x86_require_protected(cpu);
-    if (r == X86_OK)
-        r = x86_require_cpl0(cpu);
+    int r = x86_require_cpl0(cpu);
     if (r)
         return r;
     u64 type = cpu->s.gpr[insn->reg];

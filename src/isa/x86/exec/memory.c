@@ -61,6 +61,13 @@ static int resolve_pages(struct x86_cpu *cpu, u64 lin, unsigned size, enum x86_a
     return x86_resolve(cpu, wide ? next : (u32)next, access, index, &span->second);
 }
 
+/* What an operand of up to eight bytes must be aligned to; far pointers of six bytes to four
+ * [SDM3 table 6-7]. */
+static unsigned alignment_of(unsigned size)
+{
+    return 1u << (31 - __builtin_clz(size));
+}
+
 int x86_span_resolve(struct x86_cpu *cpu, unsigned seg, u64 lin, unsigned size,
                      enum x86_access access, struct x86_span *span)
 {
@@ -71,7 +78,7 @@ int x86_span_resolve(struct x86_cpu *cpu, unsigned seg, u64 lin, unsigned size,
     if (r)
         return r;
     /* Lower in priority than #PF [SDM3 6.9]. */
-    if (unlikely(cpu->align_check) && size <= 8 && (lin & (size - 1)))
+    if (unlikely(cpu->align_check) && size <= 8 && (lin & (alignment_of(size) - 1)))
         return x86_raise_error(cpu, X86_AC_FAULT, 0);
     if (unlikely(cpu->data_breaks))
         x86_debug_check_data(cpu, lin, size, access);
