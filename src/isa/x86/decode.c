@@ -21,6 +21,7 @@ enum osz_rule {
     OSZ_CR,     /* 8 in 64-bit mode, else 4 */
     OSZ_CRN,    /* 8 in 64-bit mode, else by prefix */
     OSZ_VECTOR, /* 66 is part of the opcode */
+    OSZ_RULES
 };
 
 /* What a form accepts beside its opcode. */
@@ -358,36 +359,44 @@ static always_inline unsigned select_form(const struct decoder *d)
                   (u32)d->amd << SEL_AMD | (u32)(d->b >> 3) << SEL_REXB | (q & d->w) << SEL_Q;
         do {
             const u16 *node = &nodes[next & 0x7fff];
-            next = node[1 + (sel >> (node[0] & 0xff) & mask_low(node[0] >> 8))];
+            next = node[1 + (sel >> (node[0] & 0xff) & (unsigned)node[0] >> 8)];
         } while (next & 0x8000);
     }
     return next;
 }
 
+/* Operand size by rule; within a row 16-, 32- and 64-bit mode, each without and with 66, then the
+ * same with W, which only 64-bit mode has. */
+#define SIZES_OUTSIDE_64 2, 4, 2, 4, 4, 2, 4, 2
+static const u8 operand_sizes[2][OSZ_RULES][12] = {
+    [X86_VENDOR_INTEL] = {
+        [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+        [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+        [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+        [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+        [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+        [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
+        [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
+        [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+        [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
+    },
+    [X86_VENDOR_AMD] = {
+        [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+        [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+        [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+        [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+        [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 4, 2},
+        [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
+        [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
+        [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+        [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
+    },
+};
+
 static always_inline unsigned operand_size(const struct decoder *d, unsigned rule)
 {
-    bool m64 = d->mode == X86_MODE64, p66 = d->flags & X86_I_66, w = d->w && m64;
-    unsigned normal = w ? 8 : p66 == (d->mode == X86_MODE16) ? 4 : 2;
-    switch (rule) {
-    case OSZ_NORMAL:
-        return normal;
-    case OSZ_BYTE:
-        return 1;
-    case OSZ_DEF64:
-        return !m64 ? normal : p66 && !w ? 2 : 8;
-    case OSZ_NEAR:
-        return !m64 ? normal : p66 && d->amd && !w ? 2 : 8;
-    case OSZ_FAR:
-        return !w ? normal : d->amd ? 4 : 8;
-    case OSZ_Z:
-        return w ? 4 : normal;
-    case OSZ_CR:
-        return m64 ? 8 : 4;
-    case OSZ_CRN:
-        return m64 ? 8 : normal;
-    default:
-        return w ? 8 : 4;
-    }
+    unsigned prefixes = (d->flags / X86_I_66 & 1) | (unsigned)d->w << 1;
+    return operand_sizes[d->amd][rule][(d->mode & 12u) | prefixes];
 }
 
 static always_inline int immediate(struct decoder *d, unsigned rule)

@@ -290,7 +290,7 @@ def flags_c(prefix, names):
 
 class Tree:
     """Selection of a form among the rows of one opcode, as nodes of one array of u16: a header
-    (shift | width << 8) and its 2^width successors; bit 15 set: another node, clear: a form."""
+    (shift | mask << 8) and its mask + 1 successors; bit 15 set: another node, clear: a form."""
 
     def __init__(self):
         self.nodes, self.seen = [], {}
@@ -312,7 +312,7 @@ class Tree:
             succ.append(self.build(sub))
         if len(set(succ)) == 1:
             return succ[0]
-        node = (shift | width << 8, *succ)
+        node = (shift | ((1 << width) - 1) << 8, *succ)
         if node not in self.seen:
             self.seen[node] = len(self.nodes)
             self.nodes.extend(node)
