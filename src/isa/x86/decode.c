@@ -529,6 +529,13 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
     return X86_DECODE_OK;
 }
 
+/* Word by word: without vector registers the compiler makes a slow REP STOS of an assignment. */
+static always_inline void clear(struct x86_insn *insn)
+{
+    u64 *word = (u64 *)(void *)insn;
+    word[0] = word[1] = word[2] = word[3] = word[4] = word[5] = word[6] = word[7] = 0;
+}
+
 int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_decode_config cfg)
 {
     struct decoder d = {
@@ -536,7 +543,9 @@ int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_dec
         .end = code + (n < X86_MAX_INSN ? n : X86_MAX_INSN),
         .mode = cfg.mode, .amd = cfg.vendor == X86_VENDOR_AMD, .seg = X86_NO_REG,
     };
-    *insn = (struct x86_insn){.mode = cfg.mode, .base = X86_NO_REG, .index = X86_NO_REG};
+    clear(insn);
+    insn->mode = cfg.mode;
+    insn->base = insn->index = X86_NO_REG;
     int result = opcode(&d);
     if (unlikely(result))
         return result;

@@ -172,7 +172,8 @@ struct x86_form {
     u16 op;            /* enum x86_op */
     u16 feature, feature2; /* enum x86_feature: all that CPUID must show, 0: none */
     /* X86_CF ... (bits above 15 do not occur). A flag that may stay as it was (shift by a count of
-     * 0, REP with a count of 0) is both written and read; one that is defined for some counts only, written and undefined. */
+     * 0, REP with a count of 0) is both written and read; one that is defined for some counts only
+     * is both written and undefined. */
     u16 flags_read, flags_written, flags_undefined;
     u8 cls;            /* enum x86_class */
     u8 faults;         /* exception-class number of SDM2 2.4 and 2.8 (0 none, 1..13, EVEX: |0x80) */

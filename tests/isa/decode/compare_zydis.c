@@ -46,8 +46,8 @@ static ZydisDecoder *decoder_for(enum x86_mode mode, enum x86_vendor vendor)
     if (!made) {
         static const ZydisMachineMode m[3] = {
             ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_MACHINE_MODE_LONG_64};
-        static const ZydisStackWidth w[3] = {
-            ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64};
+        static const ZydisStackWidth w[3] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32,
+                                             ZYDIS_STACK_WIDTH_64};
         for (int i = 0; i < 6; i++) {
             ZydisDecoder *d = &dec[i / 2][i % 2];
             ZydisDecoderInit(d, m[i / 2], w[i / 2]);
@@ -123,7 +123,8 @@ static const char *memory_differs(const struct x86_insn *insn, unsigned n,
         (insn->asz == 2 ? (i64)(i16)insn->disp : (i64)insn->disp))
         return "disp";
     /* LEA names no segment: Zydis drops the override. */
-    if (insn->op != X86_OP_LEA && m->segment != ZYDIS_REGISTER_NONE && register_number(m->segment) != insn->seg)
+    if (insn->op != X86_OP_LEA && m->segment != ZYDIS_REGISTER_NONE &&
+        register_number(m->segment) != insn->seg)
         return "segment";
     if (bytes && z->size && bytes * 8 != z->size)
         return "memory size";
@@ -135,12 +136,15 @@ static const char *vector_differs(const struct x86_insn *insn, unsigned n, unsig
 {
     unsigned bytes = x86_opnd_bytes(insn, n), width = bytes <= 16 ? 16 : bytes;
     ZydisRegisterClass c = ZydisRegisterGetClass(z->reg.value);
-    if (c != (width == 16 ? ZYDIS_REGCLASS_XMM : width == 32 ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_ZMM))
+    if (c != (width == 16   ? ZYDIS_REGCLASS_XMM
+              : width == 32 ? ZYDIS_REGCLASS_YMM
+                            : ZYDIS_REGCLASS_ZMM))
         return "vector register class";
     return register_number(z->reg.value) == number ? NULL : "vector register number";
 }
 
-static const char *class_differs(unsigned number, const ZydisDecodedOperand *z, ZydisRegisterClass c)
+static const char *class_differs(unsigned number, const ZydisDecodedOperand *z,
+                                 ZydisRegisterClass c)
 {
     if (ZydisRegisterGetClass(z->reg.value) != c)
         return "register class";
@@ -158,7 +162,8 @@ static const char *gpr_differs(const struct x86_insn *insn, unsigned n, unsigned
         return "not a general register";
     if (register_number(r) != number)
         return "register number";
-    if (bytes == 1 && number >= 4 && number < 8 && (insn->flags & X86_I_REX ? r <= ZYDIS_REGISTER_BH : r > ZYDIS_REGISTER_BH))
+    if (bytes == 1 && number >= 4 && number < 8 &&
+        (insn->flags & X86_I_REX ? r <= ZYDIS_REGISTER_BH : r > ZYDIS_REGISTER_BH))
         return "high byte";
     if (bytes && bytes * 8 != ZydisRegisterGetWidth(mode, r))
         return "register width";
@@ -177,22 +182,27 @@ static const char *operand_differs(const struct x86_insn *insn, unsigned n,
     unsigned bytes = x86_opnd_bytes(insn, n);
     bool mem = false;
     switch (o->kind) {
-    case X86_OPND_E: case X86_OPND_W: case X86_OPND_Q: case X86_OPND_KE:
-        mem = insn->mod != 3;
-        break;
-    case X86_OPND_M: case X86_OPND_VM: case X86_OPND_O:
-        mem = true;
-        break;
+    case X86_OPND_E:
+    case X86_OPND_W:
+    case X86_OPND_Q:
+    case X86_OPND_KE: mem = insn->mod != 3; break;
+    case X86_OPND_M:
+    case X86_OPND_VM:
+    case X86_OPND_O: mem = true; break;
     }
     if (mem != (z->type == ZYDIS_OPERAND_TYPE_MEMORY))
         return "memory or not";
     if (o->kind == X86_OPND_O)
-        return ((u64)z->mem.disp.value & offset_mask(insn)) == insn->imm && register_number(z->mem.segment) == insn->seg
-                   ? NULL : "moffs";
+        return ((u64)z->mem.disp.value & offset_mask(insn)) == insn->imm &&
+                       register_number(z->mem.segment) == insn->seg
+                   ? NULL
+                   : "moffs";
     if (mem)
         return memory_differs(insn, n, z, mode);
     switch (o->kind) {
-    case X86_OPND_I: case X86_OPND_J: case X86_OPND_I2: {
+    case X86_OPND_I:
+    case X86_OPND_J:
+    case X86_OPND_I2: {
         if (z->type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
             return "not an immediate";
         u64 a = o->kind == X86_OPND_I2 ? insn->imm2 : insn->imm, b = z->imm.value.u;
@@ -203,43 +213,35 @@ static const char *operand_differs(const struct x86_insn *insn, unsigned n,
     }
     case X86_OPND_A:
         return z->type == ZYDIS_OPERAND_TYPE_POINTER && z->ptr.segment == insn->imm2 &&
-                       z->ptr.offset == insn->imm ? NULL : "far pointer";
+                       z->ptr.offset == insn->imm
+                   ? NULL
+                   : "far pointer";
     }
     if (z->type != ZYDIS_OPERAND_TYPE_REGISTER)
         return "not a register";
     switch (o->kind) {
-    case X86_OPND_E: case X86_OPND_R: case X86_OPND_Z:
-        return gpr_differs(insn, n, insn->rm, z, mode);
-    case X86_OPND_G:
-        return gpr_differs(insn, n, insn->reg, z, mode);
-    case X86_OPND_B:
-        return gpr_differs(insn, n, insn->vvvv, z, mode);
-    case X86_OPND_V:
-        return vector_differs(insn, n, insn->reg, z);
-    case X86_OPND_W: case X86_OPND_U:
-        return vector_differs(insn, n, insn->rm, z);
-    case X86_OPND_H:
-        return vector_differs(insn, n, insn->vvvv, z);
+    case X86_OPND_E:
+    case X86_OPND_R:
+    case X86_OPND_Z: return gpr_differs(insn, n, insn->rm, z, mode);
+    case X86_OPND_G: return gpr_differs(insn, n, insn->reg, z, mode);
+    case X86_OPND_B: return gpr_differs(insn, n, insn->vvvv, z, mode);
+    case X86_OPND_V: return vector_differs(insn, n, insn->reg, z);
+    case X86_OPND_W:
+    case X86_OPND_U: return vector_differs(insn, n, insn->rm, z);
+    case X86_OPND_H: return vector_differs(insn, n, insn->vvvv, z);
     case X86_OPND_L:
         return vector_differs(insn, n, insn->imm >> 4 & (insn->mode == X86_MODE64 ? 15 : 7), z);
-    case X86_OPND_P:
-        return class_differs(insn->reg & 7, z, ZYDIS_REGCLASS_MMX);
-    case X86_OPND_Q: case X86_OPND_N:
-        return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_MMX);
-    case X86_OPND_ST:
-        return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_X87);
-    case X86_OPND_S:
-        return class_differs(insn->reg & 7, z, ZYDIS_REGCLASS_SEGMENT);
-    case X86_OPND_C:
-        return class_differs(insn->reg, z, ZYDIS_REGCLASS_CONTROL);
-    case X86_OPND_D:
-        return class_differs(insn->reg, z, ZYDIS_REGCLASS_DEBUG);
-    case X86_OPND_KG:
-        return class_differs(insn->reg, z, ZYDIS_REGCLASS_MASK);
-    case X86_OPND_KE: case X86_OPND_KR:
-        return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_MASK);
-    case X86_OPND_KH:
-        return class_differs(insn->vvvv, z, ZYDIS_REGCLASS_MASK);
+    case X86_OPND_P: return class_differs(insn->reg & 7, z, ZYDIS_REGCLASS_MMX);
+    case X86_OPND_Q:
+    case X86_OPND_N: return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_MMX);
+    case X86_OPND_ST: return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_X87);
+    case X86_OPND_S: return class_differs(insn->reg & 7, z, ZYDIS_REGCLASS_SEGMENT);
+    case X86_OPND_C: return class_differs(insn->reg, z, ZYDIS_REGCLASS_CONTROL);
+    case X86_OPND_D: return class_differs(insn->reg, z, ZYDIS_REGCLASS_DEBUG);
+    case X86_OPND_KG: return class_differs(insn->reg, z, ZYDIS_REGCLASS_MASK);
+    case X86_OPND_KE:
+    case X86_OPND_KR: return class_differs(insn->rm & 7, z, ZYDIS_REGCLASS_MASK);
+    case X86_OPND_KH: return class_differs(insn->vvvv, z, ZYDIS_REGCLASS_MASK);
     }
     (void)bytes;
     return "unknown operand kind";
@@ -315,8 +317,9 @@ static const char *differs(const struct x86_insn *insn, const ZydisDecodedInstru
     if (has_vector_length(insn) && insn->vl * 8 != zi->avx.vector_length)
         return "vector length";
     bool to_mask = x86_forms[insn->form].opnd[0].kind == X86_OPND_KG;
-    if (evex && !to_mask && (!!(insn->flags & X86_I_EVEX_Z)) != (zi->avx.mask.mode == ZYDIS_MASK_MODE_ZEROING ||
-                                                   zi->avx.mask.mode == ZYDIS_MASK_MODE_CONTROL_ZEROING))
+    if (evex && !to_mask &&
+        (!!(insn->flags & X86_I_EVEX_Z)) != (zi->avx.mask.mode == ZYDIS_MASK_MODE_ZEROING ||
+                                             zi->avx.mask.mode == ZYDIS_MASK_MODE_CONTROL_ZEROING))
         return "zeroing";
     return operands_differ(insn, zi, zo);
 }
@@ -330,7 +333,8 @@ static const char *table_differs(const struct x86_insn *insn, const ZydisDecoded
     const ZydisAccessedFlags *zf = zi->cpu_flags ? zi->cpu_flags : &none;
     /* The monitor's own instructions are run by functions that know their flags. */
     if (f->cls != X86_CLASS_SENSITIVE) {
-        unsigned changed = (zf->modified | zf->set_0 | zf->set_1 | zf->undefined) & X86_STATUS_FLAGS;
+        unsigned changed =
+            (zf->modified | zf->set_0 | zf->set_1 | zf->undefined) & X86_STATUS_FLAGS;
         unsigned ours = (f->flags_written | f->flags_undefined) & X86_STATUS_FLAGS;
         if (zf->tested & X86_STATUS_FLAGS & ~(unsigned)f->flags_read)
             return "flags read";

@@ -11,20 +11,37 @@ static bool foreign_set(const struct disagreement *d)
     if (d->ours || !d->theirs)
         return false;
     switch (d->theirs->meta.isa_set) {
-    case ZYDIS_ISA_SET_FMA4: case ZYDIS_ISA_SET_XOP: case ZYDIS_ISA_SET_TBM: case ZYDIS_ISA_SET_LWP:
-    case ZYDIS_ISA_SET_KEYLOCKER: case ZYDIS_ISA_SET_KEYLOCKER_WIDE:
-    case ZYDIS_ISA_SET_AMX_BF16: case ZYDIS_ISA_SET_AMX_INT8: case ZYDIS_ISA_SET_AMX_TILE:
-    case ZYDIS_ISA_SET_KNCE: case ZYDIS_ISA_SET_KNCV: case ZYDIS_ISA_SET_KNC_MISC:
-    case ZYDIS_ISA_SET_KNC_PF_HINT: case ZYDIS_ISA_SET_KNCSTREAM: case ZYDIS_ISA_SET_KNCJKBR:
-    case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR:
-    case ZYDIS_ISA_SET_AVX512PF_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_512:
-    case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
-    case ZYDIS_ISA_SET_PADLOCK_ACE: case ZYDIS_ISA_SET_PADLOCK_PHE: case ZYDIS_ISA_SET_PADLOCK_PMM:
-    case ZYDIS_ISA_SET_PADLOCK_RNG: case ZYDIS_ISA_SET_CET: case ZYDIS_ISA_SET_HRESET:
-    case ZYDIS_ISA_SET_TDX: case ZYDIS_ISA_SET_SNP: case ZYDIS_ISA_SET_MPX:
-        return true;
-    default:
-        return false;
+    case ZYDIS_ISA_SET_FMA4:
+    case ZYDIS_ISA_SET_XOP:
+    case ZYDIS_ISA_SET_TBM:
+    case ZYDIS_ISA_SET_LWP:
+    case ZYDIS_ISA_SET_KEYLOCKER:
+    case ZYDIS_ISA_SET_KEYLOCKER_WIDE:
+    case ZYDIS_ISA_SET_AMX_BF16:
+    case ZYDIS_ISA_SET_AMX_INT8:
+    case ZYDIS_ISA_SET_AMX_TILE:
+    case ZYDIS_ISA_SET_KNCE:
+    case ZYDIS_ISA_SET_KNCV:
+    case ZYDIS_ISA_SET_KNC_MISC:
+    case ZYDIS_ISA_SET_KNC_PF_HINT:
+    case ZYDIS_ISA_SET_KNCSTREAM:
+    case ZYDIS_ISA_SET_KNCJKBR:
+    case ZYDIS_ISA_SET_AVX512ER_512:
+    case ZYDIS_ISA_SET_AVX512ER_SCALAR:
+    case ZYDIS_ISA_SET_AVX512PF_512:
+    case ZYDIS_ISA_SET_AVX512_4FMAPS_512:
+    case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR:
+    case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
+    case ZYDIS_ISA_SET_PADLOCK_ACE:
+    case ZYDIS_ISA_SET_PADLOCK_PHE:
+    case ZYDIS_ISA_SET_PADLOCK_PMM:
+    case ZYDIS_ISA_SET_PADLOCK_RNG:
+    case ZYDIS_ISA_SET_CET:
+    case ZYDIS_ISA_SET_HRESET:
+    case ZYDIS_ISA_SET_TDX:
+    case ZYDIS_ISA_SET_SNP:
+    case ZYDIS_ISA_SET_MPX: return true;
+    default: return false;
     }
 }
 
@@ -37,7 +54,8 @@ static bool vendor_3dnow(const struct disagreement *d)
 static bool amd_sysenter(const struct disagreement *d)
 {
     return !d->ours && d->vendor == X86_VENDOR_AMD && d->mode == X86_MODE64 &&
-           (d->theirs->mnemonic == ZYDIS_MNEMONIC_SYSENTER || d->theirs->mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
+           (d->theirs->mnemonic == ZYDIS_MNEMONIC_SYSENTER ||
+            d->theirs->mnemonic == ZYDIS_MNEMONIC_SYSEXIT);
 }
 
 static bool amd_far(const struct disagreement *d)
@@ -73,14 +91,15 @@ static bool movsxd_16(const struct disagreement *d)
 
 static bool xchg_rexb(const struct disagreement *d)
 {
-    return d->ours && d->theirs && d->ours->op == X86_OP_XCHG && d->theirs->mnemonic == ZYDIS_MNEMONIC_PAUSE;
+    return d->ours && d->theirs && d->ours->op == X86_OP_XCHG &&
+           d->theirs->mnemonic == ZYDIS_MNEMONIC_PAUSE;
 }
 
 static bool no_address(const struct disagreement *d)
 {
     return d->ours && d->theirs && d->ours->len == d->theirs->length &&
-           (d->ours->op == X86_OP_ENCLU || d->ours->op == X86_OP_ENCLS || d->ours->op == X86_OP_ENCLV ||
-            d->ours->op == X86_OP_SENDUIPI);
+           (d->ours->op == X86_OP_ENCLU || d->ours->op == X86_OP_ENCLS ||
+            d->ours->op == X86_OP_ENCLV || d->ours->op == X86_OP_SENDUIPI);
 }
 
 static bool clzero_repne(const struct disagreement *d)
@@ -129,18 +148,24 @@ const struct exception exceptions[] = {
     {"AMD near CALL and JMP with 66 in 64-bit mode use 16 bits (native)", amd_near},
     {"MOVSXD with 66: Zydis shows the source register with 16 bits", movsxd_16},
     {"F3 90 with REX.B is XCHG r8 (native), no PAUSE", xchg_rexb},
-    {"ENCLx, SENDUIPI: hidden features, only Zydis' idea of address size or operand width differs", no_address},
+    {"ENCLx, SENDUIPI: hidden features, only Zydis' idea of address size or operand width differs",
+     no_address},
     {"CLZERO with F2 or F3 is #UD (native)", clzero_repne},
-    {"F3 0F 09 is WBNOINVD whatever the CPU model; without the feature it acts as WBINVD", wbnoinvd},
+    {"F3 0F 09 is WBNOINVD whatever the CPU model; without the feature it acts as WBINVD",
+     wbnoinvd},
     {"VCVT(U)SI2SH, VCVT(T)SH2(U)SI: W is ignored outside 64-bit mode [SDM2]", fp16_w},
     {"VCVT(U)SI2SD with rounding: W is ignored outside 64-bit mode (native)", convert_w},
     {"0F 0D with a register is #UD for AMD (native)", amd_prefetch_register},
-    {"32-bit addresses with SIB base 101b and mod 00b have no base whatever REX.B (native)", no_base},
-    {"sets that no CPU model offers have no rows: FMA4, XOP, TBM, LWP, KNC, AVX512ER/PF/4*, AMX, Key Locker, CET, VIA ...", foreign_set},
+    {"32-bit addresses with SIB base 101b and mod 00b have no base whatever REX.B (native)",
+     no_base},
+    {"sets that no CPU model offers have no rows: FMA4, XOP, TBM, LWP, KNC, AVX512ER/PF/4*, AMX, "
+     "Key Locker, CET, VIA ...",
+     foreign_set},
     {"3DNow! only for AMD [AMD3 26568]", vendor_3dnow},
     {"SYSENTER and SYSEXIT are invalid in AMD long mode [AMD3 SYSENTER]", amd_sysenter},
     {"AMD ignores REX.W in far pointers [AMD3 LFS, CALL Far]", amd_far},
-    {"LAR, LSL: only 16 bits of the source are read, Zydis shows the full register", selector_width},
+    {"LAR, LSL: only 16 bits of the source are read, Zydis shows the full register",
+     selector_width},
     {"UD0, UD1: the operands are not accessed", ud_width},
 };
 const unsigned exception_count = ARRAY_LEN(exceptions);
@@ -157,10 +182,26 @@ int exception_find(const struct x86_insn *ours, const ZydisDecodedInstruction *t
 }
 
 static const char *const names[][2] = {
-    {"callf", "call"}, {"jmpf", "jmp"}, {"retf", "ret"}, {"pfrcpit1", "pfcpit1"}, {"pfrsqrt", "pfsqrt"}, {"fneni", "feni8087_nop"}, {"fndisi", "fdisi8087_nop"}, {"fnsetpm", "fsetpm287_nop"},
-    {"sysretd", "sysret"}, {"sysretq", "sysret"}, {"sysexitd", "sysexit"}, {"sysexitq", "sysexit"},
-    {"fxsave", "fxsave64"}, {"fxrstor", "fxrstor64"}, {"xsave", "xsave64"}, {"xrstor", "xrstor64"},
-    {"xsaveopt", "xsaveopt64"}, {"xsavec", "xsavec64"}, {"xsaves", "xsaves64"}, {"xrstors", "xrstors64"},
+    {"callf", "call"},
+    {"jmpf", "jmp"},
+    {"retf", "ret"},
+    {"pfrcpit1", "pfcpit1"},
+    {"pfrsqrt", "pfsqrt"},
+    {"fneni", "feni8087_nop"},
+    {"fndisi", "fdisi8087_nop"},
+    {"fnsetpm", "fsetpm287_nop"},
+    {"sysretd", "sysret"},
+    {"sysretq", "sysret"},
+    {"sysexitd", "sysexit"},
+    {"sysexitq", "sysexit"},
+    {"fxsave", "fxsave64"},
+    {"fxrstor", "fxrstor64"},
+    {"xsave", "xsave64"},
+    {"xrstor", "xrstor64"},
+    {"xsaveopt", "xsaveopt64"},
+    {"xsavec", "xsavec64"},
+    {"xsaves", "xsaves64"},
+    {"xrstors", "xrstors64"},
 };
 
 bool exception_name(const char *ours, const char *theirs)
