@@ -74,7 +74,8 @@ static const u8 prefix_class[256] = {
 };
 
 /* Registers of 16-bit addressing [SDM2 Table 2-1]. */
-static const u8 base16[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX};
+static const u8 base16[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP,
+                             X86_RSI, X86_RDI, X86_RBP, X86_RBX};
 static const u8 index16[8] = {X86_RSI, X86_RDI, X86_RSI, X86_RDI,
                               X86_NO_REG, X86_NO_REG, X86_NO_REG, X86_NO_REG};
 

@@ -184,6 +184,8 @@ class Row:
             self.flags.add('PROT')
         if 'near' in self.words:
             self.flags.add('BRANCH')
+        if self.words & {'near', 'cr', 'crn'}:
+            self.flags.add('FORCE64')
         if 'kz' in self.words:
             self.flags.add('MASK')
         if 'kreq' in self.words:

@@ -149,7 +149,7 @@ enum x86_form_flags {
     X86_F_NO64 = 1 << 2,
     X86_F_ONLY64 = 1 << 3,
     X86_F_DEF64 = 1 << 4,    /* operand size defaults to 64 in 64-bit mode (push, near call ...) */
-    X86_F_FORCE64 = 1 << 5,  /* 64 in 64-bit mode whatever the prefixes (Intel near branches, mov cr) */
+    X86_F_FORCE64 = 1 << 5,  /* 64 in 64-bit mode (AMD near branches: 16 with 66) */
     X86_F_BRANCH = 1 << 6,   /* may change rip */
     X86_F_IOPL = 1 << 7,     /* IOPL-sensitive */
     X86_F_ALIGN = 1 << 8,    /* memory operand must be aligned to its size: #GP */
