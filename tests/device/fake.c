@@ -113,7 +113,8 @@ u64 fake_read(struct device *d, unsigned region, u64 off, unsigned size)
 
 void fake_write(struct device *d, unsigned region, u64 off, unsigned size, u64 val)
 {
-    struct io_access a = {.off = off, .val = val & mask_low(8 * size), .size = (u8)size, .write = true};
+    struct io_access a = {
+        .off = off, .val = val & mask_low(8 * size), .size = (u8)size, .write = true};
     (void)device_io(d, region, &a);
 }
 

@@ -9,7 +9,9 @@
 enum {
     ST_OUTPUT_FULL = 0x01, ST_SYSTEM = 0x04, ST_COMMAND = 0x08, ST_UNLOCKED = 0x10,
 };
-enum { CFG_IRQ1 = 0x01, CFG_SYSTEM = 0x04, CFG_KBD_OFF = 0x10, CFG_AUX_OFF = 0x20, CFG_XLATE = 0x40 };
+enum {
+    CFG_IRQ1 = 0x01, CFG_SYSTEM = 0x04, CFG_KBD_OFF = 0x10, CFG_AUX_OFF = 0x20, CFG_XLATE = 0x40,
+};
 enum { OUT_RESET_N = 0x01, OUT_A20 = 0x02, OUT_FULL = 0x10 };
 enum { KBD_ACK = 0xfa, KBD_RESEND = 0xfe, KBD_TEST_PASSED = 0xaa, KBD_ECHO = 0xee };
 
@@ -137,7 +139,7 @@ static void controller_argument(struct i8042 *k, u8 v)
     case 0x60: set_command_byte(k, v); break;
     case 0xd1: set_output_port(k, v); break;
     case 0xd2: put_output(k, v); break;
-    /* As from the second port: without the bit that says so, which tells drivers it is not there. */
+    /* As from the second port, without the bit that says so: drivers see that it is not there. */
     case 0xd3: put_output(k, v); break;
     case 0xd4: put_output(k, KBD_RESEND); break;
     default: k->ram[command & 31] = v; break;

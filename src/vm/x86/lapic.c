@@ -5,7 +5,8 @@
 #include "base/mem.h"
 
 enum {
-    VERSION = 0x14 | (LVT_ERROR - 1) << 16, /* integrated; entries but CMCI; EOIs always broadcast */
+    /* Integrated; all entries but CMCI; broadcasts of EOIs cannot be suppressed. */
+    VERSION = 0x14 | (LVT_ERROR - 1) << 16,
     SVR_WRITABLE = 0x1ff,
     EXTINT_UNMASKED = APIC_EXTINT << 8,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The local APIC as MSRs: IA32_APIC_BASE with its mode changes, x2APIC, TSC deadline [SDM3 10.12]. */
+/* The local APIC as MSRs: IA32_APIC_BASE, x2APIC mode, the TSC deadline [SDM3 10.12]. */
 #include "vm/x86/lapic_priv.h"
 
 enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800 };

@@ -352,8 +352,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
-        T(host_hides), T(names), T(levels_nest), T(strict_but_for_comforts), T(dependencies), T(intersect), T(keep), T(leaves),
-        T(feature_bits_show), T(dynamic_parts), T(frequency), T(brand),
+        T(host_hides), T(names), T(levels_nest), T(strict_but_for_comforts), T(dependencies),
+        T(intersect), T(keep), T(leaves), T(feature_bits_show), T(dynamic_parts), T(frequency),
+        T(brand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
