@@ -102,8 +102,13 @@ static int start_processors(struct machine *m, struct err *e)
 
 int firmware_start(struct machine *m, struct err *e)
 {
+    /* Requests in flight would still write to memory that the kernel is loaded into again. */
+    for (unsigned i = 0; i < m->device_count && m->started; i++)
+        device_quiesce(m->device[i], true);
     for (unsigned i = 0; i < m->device_count; i++)
         device_reset(m->device[i], m->started ? RESET_WARM : RESET_COLD);
+    for (unsigned i = 0; i < m->device_count && m->started; i++)
+        device_quiesce(m->device[i], false);
     int r = configure_pci(m, e);
     if (!r)
         r = guest_memory_write(m->vm->memory, gpa(PC_TABLES), m->tables, PC_TABLES_SIZE);

@@ -146,6 +146,12 @@ void device_reset(struct device *d, enum reset_kind kind)
     d->type->reset(d, kind);
 }
 
+void device_quiesce(struct device *d, bool on)
+{
+    if (d->type->quiesce)
+        d->type->quiesce(d, on);
+}
+
 void device_destroy(struct device *d)
 {
     if (!d)

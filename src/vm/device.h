@@ -84,7 +84,9 @@ struct device_type {
     enum io_result (*io)(struct device *, unsigned region, struct io_access *);
     void (*reset)(struct device *, enum reset_kind);
     int (*post_load)(struct device *, struct err *);
-    void (*quiesce)(struct device *, bool on); /* stop and restart the device's own activity */
+    /* Stops and restarts the device's own activity; what is in flight is waited for. Called without
+     * dev->lock, while no vCPU runs. */
+    void (*quiesce)(struct device *, bool on);
     void (*fini)(struct device *);
 };
 
@@ -100,6 +102,7 @@ struct device {
 struct device *device_alloc(const struct device_type *type, const char *id);
 int device_init(struct device *d, struct err *e) must_check;
 void device_reset(struct device *d, enum reset_kind kind);
+void device_quiesce(struct device *d, bool on);
 /* fini (when init had succeeded) and free. NULL is allowed. */
 void device_destroy(struct device *d);
 /* One access under the device's lock. */

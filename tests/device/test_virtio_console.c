@@ -372,7 +372,10 @@ static void test_save_and_load(void **state)
     assert_in_range(n, 1, sizeof saved);
     assert_int_equal(device_load(&w->con->virtio.dev, saved, n, NULL), 0);
     p->out_room = 100;
-    p->dev.events->writable(p->dev.events_ctx);
+    p->dev.events->writable(p->dev.events_ctx); /* still quiesced */
+    assert_int_equal(p->out_len, 4);
+    assert_int_equal(feed(&w->pipe[1], "in", 2), 0);
+    virtio_console_type.quiesce(&w->con->virtio.dev, false);
     assert_memory_equal(p->out, "abcdefgh", 8);
     assert_int_equal(p->out_len, 8);
     assert_int_equal(feed(&w->pipe[1], "in", 2), 2);

@@ -250,7 +250,9 @@ static void control_ready(struct virtio_console *c)
 /* A stream that nobody in the guest has opened keeps its bytes: drivers throw them away. */
 static bool receiving(struct console_port *p)
 {
-    return virtio_running(&p->console->virtio) && (is_terminal(p) || state_of(p)->guest_open);
+    const struct virtio_console *c = p->console;
+    return virtio_running(&c->virtio) && !c->quiesced &&
+           (is_terminal(p) || state_of(p)->guest_open);
 }
 
 static size_t port_can_receive(void *ctx)
@@ -305,7 +307,7 @@ static void port_writable(void *ctx)
 {
     struct console_port *p = ctx;
     with_lock(p->console->virtio.lock);
-    if (virtio_running(&p->console->virtio))
+    if (virtio_running(&p->console->virtio) && !p->console->quiesced)
         transmit(p);
 }
 
@@ -412,21 +414,31 @@ static int console_init(struct device *d, struct err *e)
 }
 
 /* Chains that are out of their queue go back into it; tx_done says where to go on. */
+static void put_back(struct console_port *p)
+{
+    struct virtio_device *v = &p->console->virtio;
+    if (p->rx_held)
+        virtq_unpop(&v->queue[rx_queue(p)]);
+    if (p->tx_held)
+        virtq_unpop(&v->queue[tx_queue(p)]);
+    p->rx_held = p->tx_held = false;
+}
+
 static void console_quiesce(struct device *d, bool on)
 {
     struct virtio_console *c = container_of(d, struct virtio_console, virtio.dev);
-    if (!on)
-        return;
     with_lock(c->virtio.lock);
+    c->quiesced = on;
     for (unsigned i = 0; i < c->port_count; i++) {
-        struct console_port *p = &c->port[i];
-        if (p->rx_held)
-            virtq_unpop(&c->virtio.queue[rx_queue(p)]);
-        if (p->tx_held)
-            virtq_unpop(&c->virtio.queue[tx_queue(p)]);
-        p->rx_held = p->tx_held = false;
+        if (on) {
+            put_back(&c->port[i]);
+        } else if (virtio_running(&c->virtio)) {
+            transmit(&c->port[i]);
+            chardev_accept(c->port[i].chardev);
+        }
     }
-    virtio_save(&c->virtio);
+    if (on)
+        virtio_save(&c->virtio);
 }
 
 static int console_post_load(struct device *d, struct err *e)

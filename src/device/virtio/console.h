@@ -37,6 +37,7 @@ struct virtio_console {
     struct console_port *port; /* port_count of them */
     unsigned port_count;
     u64 columns, rows;
+    bool quiesced; /* nothing goes in or out */
     struct virtq_chain control;
     struct console_port_state state[VIRTIO_CONSOLE_PORTS];
 };

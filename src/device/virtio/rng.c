@@ -68,7 +68,8 @@ static int rng_init(struct device *d, struct err *e)
 
 static void rng_quiesce(struct device *d, bool on)
 {
-    virtio_save(container_of(d, struct virtio_device, dev));
+    if (on)
+        virtio_save(container_of(d, struct virtio_device, dev));
 }
 
 static int rng_post_load(struct device *d, struct err *e)
