@@ -103,6 +103,10 @@ static void levels_nest(void **state)
     assert_false(x86_model_has(&v1, X86_FEATURE_SSE3));
     assert_true(x86_model_has(&v2, X86_FEATURE_SSE42));
     assert_false(x86_model_has(&v2, X86_FEATURE_AVX));
+    assert_int_equal(x86_model_find(&v1, "common", NULL), 0);
+    assert_true(x86_model_has(&v1, X86_FEATURE_AVX2));
+    assert_false(x86_model_has(&v1, X86_FEATURE_AVX512F)); /* no layout both vendors share */
+    assert_int_equal(x86_model_find(&v1, "x86-64", NULL), 0);
     assert_int_equal(x86_model_intersect(&v1, &v2, true, NULL), 0);
     struct err e = {0};
     assert_int_equal(x86_model_find(&v1, "x86-64", NULL), 0);
