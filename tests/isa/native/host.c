@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs one instruction natively. Entry and exit are a page of assembly: registers are loaded from a
- * frame at a fixed address below 2 GiB and a far jump enters the code in its mode; the case's code
+ * frame, out of reach of 32-bit code, and a far jump enters the code in its mode; the case's code
  * is followed by a jump back that stores them again. Whatever faults arrives as a signal, whose
  * handler copies the context and goes on at the exit. */
 #include <asm/ldt.h>
@@ -21,7 +21,7 @@
 #define SS_AUTODISARM (1U << 31)
 #endif
 
-/* At NATIVE_FRAME; the offsets are spelled out in the assembly below. */
+/* The offsets are spelled out in the assembly below. */
 struct frame {
     u64 in[X86_GPR_COUNT];   /* 0x000 */
     u64 rflags_in;           /* 0x080 */
@@ -52,61 +52,59 @@ _Static_assert(offsetof(struct frame, mxcsr) == 0x138, "assembly");
 _Static_assert(offsetof(struct frame, xsave_in) == 0x200, "assembly");
 _Static_assert(offsetof(struct frame, xsave_out) == 0x1200, "assembly");
 
-#define F "0x6b5d7000"
-
 /* clang-format off */
 __asm__(
     ".text\n"
     ".globl native_enter\n"
     "native_enter:\n\t"
     "push %rbx\n\tpush %rbp\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\t"
-    "mov %rsp, " F "+0x90\n\t"
-    "cmpw $0, " F "+0x8e\n\t"
+    "mov %rsp, native_frame+0x90(%rip)\n\t"
+    "cmpw $0, native_frame+0x8e(%rip)\n\t"
     "je 1f\n\t"
-    "mov " F "+0xa8, %eax\n\tmov " F "+0xac, %edx\n\t"
-    "xrstor64 " F "+0x200\n"
+    "mov native_frame+0xa8(%rip), %eax\n\tmov native_frame+0xac(%rip), %edx\n\t"
+    "xrstor64 native_frame+0x200(%rip)\n"
     "1:\n\t"
-    "mov " F "+0x98, %ds\n\tmov " F "+0x98, %es\n\tmov " F "+0x9c, %gs\n\t"
-    "cmpw $0, " F "+0x9e\n\t"
+    "mov native_frame+0x98(%rip), %ds\n\tmov native_frame+0x98(%rip), %es\n\tmov native_frame+0x9c(%rip), %gs\n\t"
+    "cmpw $0, native_frame+0x9e(%rip)\n\t"
     "je 2f\n\t"
-    "mov " F "+0xa0, %rax\n\t"
+    "mov native_frame+0xa0(%rip), %rax\n\t"
     "wrgsbase %rax\n"
     "2:\n\t"
-    "pushq " F "+0x80\n\tpopfq\n\t"
-    "mov " F "+0x9a, %ss\n\t"
-    "mov " F "+0x00, %rax\n\tmov " F "+0x08, %rcx\n\tmov " F "+0x10, %rdx\n\t"
-    "mov " F "+0x18, %rbx\n\tmov " F "+0x20, %rsp\n\tmov " F "+0x28, %rbp\n\t"
-    "mov " F "+0x30, %rsi\n\tmov " F "+0x38, %rdi\n\tmov " F "+0x40, %r8\n\t"
-    "mov " F "+0x48, %r9\n\tmov " F "+0x50, %r10\n\tmov " F "+0x58, %r11\n\t"
-    "mov " F "+0x60, %r12\n\tmov " F "+0x68, %r13\n\tmov " F "+0x70, %r14\n\t"
-    "mov " F "+0x78, %r15\n\t"
-    "ljmpl *" F "+0x88\n"
+    "pushq native_frame+0x80(%rip)\n\tpopfq\n\t"
+    "mov native_frame+0x9a(%rip), %ss\n\t"
+    "mov native_frame+0x00(%rip), %rax\n\tmov native_frame+0x08(%rip), %rcx\n\tmov native_frame+0x10(%rip), %rdx\n\t"
+    "mov native_frame+0x18(%rip), %rbx\n\tmov native_frame+0x20(%rip), %rsp\n\tmov native_frame+0x28(%rip), %rbp\n\t"
+    "mov native_frame+0x30(%rip), %rsi\n\tmov native_frame+0x38(%rip), %rdi\n\tmov native_frame+0x40(%rip), %r8\n\t"
+    "mov native_frame+0x48(%rip), %r9\n\tmov native_frame+0x50(%rip), %r10\n\tmov native_frame+0x58(%rip), %r11\n\t"
+    "mov native_frame+0x60(%rip), %r12\n\tmov native_frame+0x68(%rip), %r13\n\tmov native_frame+0x70(%rip), %r14\n\t"
+    "mov native_frame+0x78(%rip), %r15\n\t"
+    "ljmpl *native_frame+0x88(%rip)\n"
 
     /* The case is done: store the registers, the flags last because popping them needs a stack. */
     ".globl native_exit\n"
     "native_exit:\n\t"
-    "mov %rax, " F "+0xb0\n\tmov %rcx, " F "+0xb8\n\tmov %rdx, " F "+0xc0\n\t"
-    "mov %rbx, " F "+0xc8\n\tmov %rsp, " F "+0xd0\n\tmov %rbp, " F "+0xd8\n\t"
-    "mov %rsi, " F "+0xe0\n\tmov %rdi, " F "+0xe8\n\tmov %r8, " F "+0xf0\n\t"
-    "mov %r9, " F "+0xf8\n\tmov %r10, " F "+0x100\n\tmov %r11, " F "+0x108\n\t"
-    "mov %r12, " F "+0x110\n\tmov %r13, " F "+0x118\n\tmov %r14, " F "+0x120\n\t"
-    "mov %r15, " F "+0x128\n\t"
+    "mov %rax, native_frame+0xb0(%rip)\n\tmov %rcx, native_frame+0xb8(%rip)\n\tmov %rdx, native_frame+0xc0(%rip)\n\t"
+    "mov %rbx, native_frame+0xc8(%rip)\n\tmov %rsp, native_frame+0xd0(%rip)\n\tmov %rbp, native_frame+0xd8(%rip)\n\t"
+    "mov %rsi, native_frame+0xe0(%rip)\n\tmov %rdi, native_frame+0xe8(%rip)\n\tmov %r8, native_frame+0xf0(%rip)\n\t"
+    "mov %r9, native_frame+0xf8(%rip)\n\tmov %r10, native_frame+0x100(%rip)\n\tmov %r11, native_frame+0x108(%rip)\n\t"
+    "mov %r12, native_frame+0x110(%rip)\n\tmov %r13, native_frame+0x118(%rip)\n\tmov %r14, native_frame+0x120(%rip)\n\t"
+    "mov %r15, native_frame+0x128(%rip)\n\t"
     "mov $0x2b, %eax\n\tmov %eax, %ss\n\t"
-    "mov " F "+0x90, %rsp\n\t"
-    "pushfq\n\tpopq " F "+0x130\n\t"
-    "cmpw $0, " F "+0x8e\n\t"
+    "mov native_frame+0x90(%rip), %rsp\n\t"
+    "pushfq\n\tpopq native_frame+0x130(%rip)\n\t"
+    "cmpw $0, native_frame+0x8e(%rip)\n\t"
     "je native_resume\n\t"
-    "mov " F "+0xa8, %eax\n\tmov " F "+0xac, %edx\n\t"
-    "xsave64 " F "+0x1200\n"
+    "mov native_frame+0xa8(%rip), %eax\n\tmov native_frame+0xac(%rip), %edx\n\t"
+    "xsave64 native_frame+0x1200(%rip)\n"
 
     /* A signal handler continues here, with the host's stack pointer. */
     ".globl native_resume\n"
     "native_resume:\n\t"
     "mov $0x2b, %eax\n\tmov %eax, %ss\n\tmov %eax, %ds\n\tmov %eax, %es\n\t"
     "pushq $0x202\n\tpopfq\n\t"
-    "cmpw $0, " F "+0x8e\n\t"
+    "cmpw $0, native_frame+0x8e(%rip)\n\t"
     "je 3f\n\t"
-    "fninit\n\tldmxcsr " F "+0x138\n\tvzeroupper\n"
+    "fninit\n\tldmxcsr native_frame+0x138(%rip)\n\tvzeroupper\n"
     "3:\n\t"
     "pop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbp\n\tpop %rbx\n\t"
     "ret\n");
@@ -118,7 +116,8 @@ void native_resume(void);
 
 void (*native_host_stuck)(void);
 
-static struct frame *const frame = (struct frame *)NATIVE_FRAME;
+struct frame native_frame __attribute__((visibility("hidden")));
+static struct frame *const frame = &native_frame;
 static u8 *code; /* the writable view of NATIVE_CODE */
 static struct native_result *current; /* what the signal handler fills in */
 static bool has_ldt, has_gs_base;
@@ -288,8 +287,7 @@ int native_host_init(void)
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
     int rw = PROT_READ | PROT_WRITE;
 
-    if (!map_code() || !map_fixed(NATIVE_DATA, NATIVE_DATA_SIZE + 4096, rw, -1) ||
-        !map_fixed(NATIVE_FRAME, align_up(sizeof(*frame), 4096), rw, -1))
+    if (!map_code() || !map_fixed(NATIVE_DATA, NATIVE_DATA_SIZE + 4096, rw, -1))
         return -1;
     memset(code, 0xcc, NATIVE_CODE_SIZE);
     write_exit();

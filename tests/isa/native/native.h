@@ -20,7 +20,6 @@
 #define NATIVE_DATA      ((u64)0x20000000) /* 64 KiB, the data segment of 16-bit code, GS's base */
 #define NATIVE_DATA_SIZE ((u64)0x10000)
 #define NATIVE_READ_ONLY (NATIVE_DATA + NATIVE_DATA_SIZE) /* one page that cannot be written */
-#define NATIVE_FRAME     ((u64)0x6b5d7000) /* the test's own: an address that cases won't make up */
 
 enum { NATIVE_NO_VECTOR = 0xff };
 

@@ -435,10 +435,18 @@ static bool excluded(const struct x86_insn *i)
     }
 }
 
+/* Which registers VZEROALL clears and how wide the lengths of VPCMPESTRI are depends on the mode:
+ * tests/isa/native runs those in 32-bit code. */
+static bool depends_on_mode(const struct x86_insn *i)
+{
+    return i->op == X86_OP_VZEROALL || i->op == X86_OP_VZEROUPPER || i->op == X86_OP_VPCMPESTRI ||
+           i->op == X86_OP_VPCMPESTRM;
+}
+
 static bool shown(const struct x86_insn *i)
 {
     const struct x86_form *f = &x86_forms[i->form];
-    return (!f->feature || x86_model_has(&rig_model, f->feature)) &&
+    return !(compat && depends_on_mode(i)) && (!f->feature || x86_model_has(&rig_model, f->feature)) &&
            (!f->feature2 || x86_model_has(&rig_model, f->feature2));
 }
 

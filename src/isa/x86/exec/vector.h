@@ -163,6 +163,7 @@ int x87_exec_load_env(struct x86_cpu *cpu, const struct x86_insn *insn);
 /* Instructions with a handler in C; NULL for all others. */
 x86_exec_fn x86_bind_xsave(const struct x86_insn *insn);   /* xsave.c */
 x86_exec_fn x86_bind_gather(const struct x86_insn *insn);  /* vector_gather.c */
+x86_exec_fn x86_bind_zero(const struct x86_insn *insn);    /* vector_zero.c */
 x86_exec_fn x86_bind_x87(const struct x86_insn *insn);     /* x87.c */
 
 #endif

@@ -68,6 +68,8 @@ x86_exec_fn x86_bind_vector(struct x86_cpu *cpu, struct x86_insn *insn, const u8
         fn = x86_bind_x87(insn);
     if (!fn)
         fn = x86_bind_gather(insn);
+    if (!fn)
+        fn = x86_bind_zero(insn);
     if (!fn && !names_vector_state(insn))
         return NULL;
     if (!has_features(cpu->model, insn))

@@ -98,7 +98,9 @@ static struct fields host_fields(const struct x86_insn *insn)
         h.mod = 0;
         h.rm = HOST_MEM;
     }
-    /* Outside 64-bit mode W does not widen a general register. */
+    /* Outside 64-bit mode W does not widen a general register; those that hold the lengths of
+     * explicit-length string comparison are not named. */
+    general |= insn->op == X86_OP_VPCMPESTRI || insn->op == X86_OP_VPCMPESTRM;
     if (general && insn->mode != X86_MODE64)
         h.w = false;
     return h;

@@ -86,8 +86,7 @@ static int run(struct x86_cpu *cpu, const struct x86_stub *st, void *mem)
 int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_stub *st)
 {
     alignas(64) u8 copy[64];
-    u64 off = x86_vector_offset(cpu, insn, st), mask = insn->asz == 8 ? ~(u64)0
-                                                       : insn->asz == 4 ? 0xffffffff : 0xffff;
+    u64 off = x86_vector_offset(cpu, insn, st); /* wraps to the address size, the rest does not */
     unsigned element = st->element, count = st->bytes / element;
     u64 lin, bits = selected(cpu, insn, st);
     bool store = st->access & X86_WR;
@@ -100,7 +99,7 @@ int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const st
         r = x86_probe_write(cpu, insn->seg, off, st->bytes);
     mem_fill(copy, 0, sizeof copy);
     for (unsigned n = 0; n < count && r == X86_OK; n++) {
-        u64 at = (off + n * element) & mask;
+        u64 at = off + n * element;
         if (!(bits >> n & 1))
             continue;
         r = store ? x86_probe_write(cpu, insn->seg, at, element)
@@ -110,7 +109,6 @@ int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const st
         r = run(cpu, st, copy);
     for (unsigned n = 0; store && n < count && r == X86_OK; n++)
         if (bits >> n & 1)
-            r = x86_store_bytes(cpu, insn->seg, (off + n * element) & mask, copy + n * element,
-                                element);
+            r = x86_store_bytes(cpu, insn->seg, off + n * element, copy + n * element, element);
     return r;
 }
