@@ -380,6 +380,28 @@ static void implicit_supervisor(void **state)
     assert_int_equal(w->cpu.fault.error, 1);
 }
 
+/* A page that was read first gets D with its first write, and A again after it was cleared. */
+static void dirty_later(void **state)
+{
+    struct world *w = *state;
+    world_reset(w);
+    world_long(w, 0);
+    u64 v, table = AT_PAGES + 0x3000;
+    ram_put(w, AT_PAGES + 0x2000 + 8 * 6, 8, table | P | W | U);
+    ram_put(w, table, 8, 0x200000 | P | W | U);
+    assert_int_equal(x86_load(&w->cpu, X86_DS, 0xc00000, 8, &v), X86_OK);
+    assert_int_equal(ram_get(w, table, 8) & (A | D), A);
+    assert_int_equal(x86_store(&w->cpu, X86_DS, 0xc00000, 8, 1), X86_OK);
+    assert_int_equal(ram_get(w, table, 8) & (A | D), A | D);
+    ram_put(w, table, 8, 0x200000 | P | W | U);
+    x86_tlb_flush_page(&w->cpu, 0xc00000);
+    struct x86_rmw m;
+    bool done;
+    assert_int_equal(x86_rmw_begin(&w->cpu, &m, X86_DS, 0xc00000, 8, true), X86_OK);
+    assert_int_equal(x86_rmw_end(&w->cpu, &m, 2, &done), X86_OK);
+    assert_int_equal(ram_get(w, table, 8) & (A | D), A | D);
+}
+
 static void quiet_walk(void **state)
 {
     struct world *w = *state;
@@ -411,7 +433,7 @@ int main(void)
         cmocka_unit_test(pae_pointers),      cmocka_unit_test(invalidation),
         cmocka_unit_test(invlpg_large),      cmocka_unit_test(pcid),
         cmocka_unit_test(page_crossing),     cmocka_unit_test(implicit_supervisor),
-        cmocka_unit_test(quiet_walk),
+        cmocka_unit_test(dirty_later),       cmocka_unit_test(quiet_walk),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
