@@ -181,6 +181,7 @@ static void segment_moves(void **state)
         {3, SEL_DATA3, NO_FAULT, NO_FAULT},
         {3, SEL_DATA0, FAULT(X86_GP, SEL_DATA0), FAULT(X86_GP, SEL_DATA0)},
         {3, SEL_CONFORMING, NO_FAULT, FAULT(X86_GP, SEL_CONFORMING)},
+        {0, SEL_DATA0 | 3, FAULT(X86_GP, SEL_DATA0), FAULT(X86_GP, SEL_DATA0)}, /* RPL */
         {0, SEL_TSS, FAULT(X86_GP, SEL_TSS), FAULT(X86_GP, SEL_TSS)},
         {0, SEL_FREE, FAULT(X86_NP, SEL_FREE), FAULT(X86_SS_FAULT, SEL_FREE)}, /* not present */
         {0, SEL_FREE + 8, FAULT(X86_GP, SEL_FREE + 8), FAULT(X86_GP, SEL_FREE + 8)}, /* execute */

@@ -267,6 +267,23 @@ static void iret_flags(void **state)
     assert_int_equal(s->gpr[X86_RSP], AT_STACK3);
 }
 
+/* A return never leads inward. */
+static void return_inward(void **state)
+{
+    struct world *w = *state;
+    for (unsigned far_ret = 0; far_ret < 2; far_ret++) {
+        world_reset(w);
+        world_protected(w, 3);
+        w->cpu.s.gpr[X86_RSP] -= 12;
+        ram_put(w, AT_STACK3 - 12, 4, TARGET);
+        ram_put(w, AT_STACK3 - 8, 4, SEL_CODE0);
+        ram_put(w, AT_STACK3 - 4, 4, X86_FLAG1);
+        int got = far_ret ? RUN_FAULT(w, 0xcb) : RUN_FAULT(w, 0xcf);
+        assert_int_equal(got, FAULT(X86_GP, SEL_CODE0));
+        assert_int_equal(w->cpu.cpl, 3);
+    }
+}
+
 static void syscalls(void **state)
 {
     struct world *w = *state;
@@ -386,7 +403,7 @@ int main(void)
         cmocka_unit_test(direct),     cmocka_unit_test(accessed_bit),
         cmocka_unit_test(real_mode),  cmocka_unit_test(gates),
         cmocka_unit_test(task_jump),  cmocka_unit_test(iret_long),
-        cmocka_unit_test(iret_flags), cmocka_unit_test(syscalls),
+        cmocka_unit_test(iret_flags), cmocka_unit_test(return_inward), cmocka_unit_test(syscalls),
         cmocka_unit_test(sysenter_legacy),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
