@@ -140,6 +140,7 @@ static void long_mode(void **state)
     ev = (struct x86_event){.kind = X86_EVENT_NMI, .vector = X86_NMI};
     assert_int_equal(x86_deliver(&w->cpu, &ev), X86_OK);
     assert_int_equal(s->gpr[X86_RSP], AT_STACK_IST - 40);
+    assert_int_equal(s->seg[X86_SS].sel, SEL_DATA0); /* null only when the level changes */
     assert_false(x86_can_nmi(&w->cpu));
     assert_int_equal(RUN(w, 0x48, 0xcf), X86_OK); /* iretq */
     assert_true(x86_can_nmi(&w->cpu));
@@ -433,6 +434,28 @@ static void debug_traps(void **state)
     assert_false(s->dr7 & 0x2000);
 }
 
+/* MOV DR: privilege, aliases, reserved halves, fixed bits. */
+static void debug_registers(void **state)
+{
+    struct world *w = *state;
+    struct x86_state *s = &w->cpu.s;
+    world_reset(w);
+    world_long(w, 0);
+    s->gpr[X86_RAX] = (u64)1 << 32;
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x23, 0xf8), FAULT(X86_GP, 0)); /* mov dr7, rax */
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x23, 0xf0), FAULT(X86_GP, 0)); /* mov dr6, rax */
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x23, 0xc0), NO_FAULT);
+    assert_true(s->dr[0] == (u64)1 << 32);
+    s->gpr[X86_RAX] = 0;
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x23, 0xe8), NO_FAULT); /* dr5 is dr7 */
+    assert_int_equal(s->dr7, 0x400);
+    s->cr4 |= X86_CR4_DE;
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x23, 0xe8), FAULT(X86_UD, 0));
+    world_reset(w);
+    world_long(w, 3);
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0x21, 0xf8), FAULT(X86_GP, 0));
+}
+
 static int setup(void **state)
 {
     *state = world_create();
@@ -453,6 +476,7 @@ int main(void)
         cmocka_unit_test(gate_privilege), cmocka_unit_test(double_faults),
         cmocka_unit_test(triple_fault),  cmocka_unit_test(shadows),
         cmocka_unit_test(task_gate),     cmocka_unit_test(debug_traps),
+        cmocka_unit_test(debug_registers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
