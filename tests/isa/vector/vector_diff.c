@@ -585,7 +585,7 @@ int main(int argc, char **argv)
     printf("seed %#lx\n", (unsigned long)rig_seed);
     compat = argc > 3 && !strcmp(argv[3], "32");
     rig_init(compat ? X86_MODE32 : X86_MODE64);
-    if (native_init(rig_model.xcr0_allowed) < 0 || rig_map_native() < 0) {
+    if (native_init(rig_model.xcr0_allowed, rig_model.xsave_size) < 0 || rig_map_native() < 0) {
         puts("skipped: no executable or no fixed memory on this host");
         return 77;
     }

@@ -89,6 +89,7 @@ extern u8 native_begin[], native_slot[], native_after[], native_in[], native_out
 extern u8 native_mask[], native_abort[];
 
 static u8 *base; /* the copy that runs */
+static u32 frame_size; /* of the XSAVE area in a signal frame */
 static volatile int fault;
 static volatile bool running;
 
@@ -114,14 +115,15 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     for (int n = 0; n < 16; n++)
         out->gpr[n] = (u64)g[order[n]];
     out->rflags = (u64)g[REG_EFL];
-    memcpy(out->xsave, u->uc_mcontext.fpregs, 2688);
+    memcpy(out->xsave, u->uc_mcontext.fpregs, frame_size);
     fault = (int)g[REG_TRAPNO];
     g[REG_RIP] = (greg_t)at(native_abort);
     g[REG_EFL] = 0x202;
 }
 
-int native_init(u64 mask)
+int native_init(u64 mask, u32 xsave_size)
 {
+    frame_size = xsave_size;
     static u8 stack[65536];
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
     size_t size = (size_t)(native_end - native_begin);

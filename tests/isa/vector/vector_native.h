@@ -14,8 +14,9 @@ struct native_state {
     u64 rflags;
 };
 
-/* 0, or -1 when the host gives no executable memory. mask: the XSAVE components to load. */
-int native_init(u64 mask);
+/* 0, or -1 when the host gives no executable memory. mask: the XSAVE components to load, which are
+ * all in the first xsave_size bytes. */
+int native_init(u64 mask, u32 xsave_size);
 /* Where the instruction will be: its rip. */
 u64 native_address(void);
 /* Runs code[0..len) on *in; *out gets the state after it, or at the fault. Returns -1, or the
