@@ -49,8 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct agent_message m = {AGENT_START, (u32)size, data};
     struct agent_start s;
     char *argv[] = {"prog", NULL};
-    struct agent_config c = {.arguments = argv, .in = &null, .out = &null, .error = &null,
-                             .exited = on_exited, .failed = on_failed};
+    struct agent_config c = {.arguments = argv,
+                             .in = &null,
+                             .out = &null,
+                             .error = &null,
+                             .exited = on_exited,
+                             .failed = on_failed};
     struct os_loop *loop;
     struct agent *a;
     agent_start_valid(&m, &s);

@@ -23,14 +23,18 @@ static void step(struct pci_machine *m, struct input *in)
     unsigned size = 1u << input_take(in, 1) % 4;
     u64 value;
     switch (input_take(in, 1) % 6) {
-    case 0: test_config_write(m, devfn, (unsigned)input_take(in, 1), size, (u32)input_take(in, 4)); break;
+    case 0:
+        test_config_write(m, devfn, (unsigned)input_take(in, 1), size, (u32)input_take(in, 4));
+        break;
     case 1: test_config_read(m, devfn, (unsigned)input_take(in, 1), size); break;
     case 2:
         value = input_take(in, 4);
         test_mmio(m, 0xb0000000 + ((u64)devfn << 12) + input_take(in, 2) % 0x1100, size,
                   input_take(in, 1) & 1, &value);
         break;
-    case 3: test_port_write(m, (u16)(0xcf8 + input_take(in, 1) % 8), size, input_take(in, 4)); break;
+    case 3:
+        test_port_write(m, (u16)(0xcf8 + input_take(in, 1) % 8), size, input_take(in, 4));
+        break;
     case 4: test_port_read(m, (u16)(0xcf8 + input_take(in, 1) % 8), size); break;
     case 5:
         value = input_take(in, 4);

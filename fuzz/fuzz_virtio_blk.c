@@ -82,9 +82,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         test_ram(m, TEST_RAM_BASE + 0x4000 + 16 * i)[0] = types[i % ARRAY_LEN(types)];
         test_ram(m, TEST_RAM_BASE + 0x4000 + 16 * i)[8] = (u8)i;
     }
-    hostile_drive(&(struct hostile){.m = m, .vdev = &b->virtio, .queues = 1,
-                                    .features = b->virtio.offered, .backend = backend_step,
-                                    .ctx = &k}, &in);
+    hostile_drive(&(struct hostile){.m = m,
+                                    .vdev = &b->virtio,
+                                    .queues = 1,
+                                    .features = b->virtio.offered,
+                                    .backend = backend_step,
+                                    .ctx = &k},
+                  &in);
     device_destroy(&b->virtio.dev);
     pci_machine_destroy(m);
     return 0;

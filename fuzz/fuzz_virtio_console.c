@@ -68,9 +68,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         test_ram(m, TEST_RAM_BASE + 0x4000 + 8 * i)[4] = (u8)(i / 2);
         test_ram(m, TEST_RAM_BASE + 0x4000 + 8 * i)[6] = i % 3 > 0;
     }
-    hostile_drive(&(struct hostile){.m = m, .vdev = &c->virtio, .queues = QUEUES,
-                                    .features = c->virtio.offered, .backend = backend_step,
-                                    .ctx = pipe}, &in);
+    hostile_drive(&(struct hostile){.m = m,
+                                    .vdev = &c->virtio,
+                                    .queues = QUEUES,
+                                    .features = c->virtio.offered,
+                                    .backend = backend_step,
+                                    .ctx = pipe},
+                  &in);
     device_destroy(&c->virtio.dev);
     pci_machine_destroy(m);
     return 0;

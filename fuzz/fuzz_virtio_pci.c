@@ -23,8 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     r->entropy = &entropy;
     if (device_init(&r->virtio.dev, NULL))
         abort();
-    hostile_drive(&(struct hostile){.m = m, .vdev = &r->virtio, .queues = 1,
-                                    .features = r->virtio.offered}, &in);
+    hostile_drive(
+        &(struct hostile){.m = m, .vdev = &r->virtio, .queues = 1, .features = r->virtio.offered},
+        &in);
     device_destroy(&r->virtio.dev);
     pci_machine_destroy(m);
     return 0;

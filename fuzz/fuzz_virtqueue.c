@@ -41,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     u8 choice = (u8)input_take(&in, 1), bytes[64];
     q.indirect = choice & 1;
     q.event_idx = choice & 2;
-    q.regs = (struct virtq_regs){.desc = DESC, .driver = AVAIL, .device = USED,
-                                 .size = (u16)(1 << choice / 4 % 6)};
+    q.regs = (struct virtq_regs){
+        .desc = DESC, .driver = AVAIL, .device = USED, .size = (u16)(1 << choice / 4 % 6)};
     if (!virtq_valid(&q))
         abort();
     memcpy(test_ram(m, AVAIL), in.data, MIN(in.size, (size_t)0x450));

@@ -77,8 +77,8 @@ static void start(struct agent *a, const struct agent_message *m)
     a->started = true;
     a->in = (struct relay){.from = a->port.in, .to = a->command.in};
     a->out = (struct relay){.from = a->command.out, .to = a->port.out};
-    a->error = (struct relay){.from = a->command.error, .to = a->port.error,
-                              .ended = a->command.error < 0};
+    a->error = (struct relay){
+        .from = a->command.error, .to = a->port.error, .ended = a->command.error < 0};
 }
 
 static void obey(struct agent *a, const struct agent_message *m)
@@ -135,8 +135,8 @@ static void reap(struct agent *a)
         if (!a->started || pid != a->command.pid)
             continue;
         a->exited = true;
-        a->status = WIFSIGNALED(status) ? 128u + (uint32_t)WTERMSIG(status)
-                                        : (uint32_t)WEXITSTATUS(status);
+        a->status =
+            WIFSIGNALED(status) ? 128u + (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);
     }
 }
 

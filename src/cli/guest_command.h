@@ -10,11 +10,11 @@
 struct guest_command {
     struct agent *agent;
     struct chardev *in, *out, *error;
-    bool terminal;       /* the command gets one, ours goes raw */
-    bool ended;          /* with a status, or a reason why there is none */
+    bool terminal; /* the command gets one, ours goes raw */
+    bool ended;    /* with a status, or a reason why there is none */
     int status;
     char why[256];
-    unsigned signals;    /* forwarded */
+    unsigned signals;        /* forwarded */
     void (*stop)(void *ctx); /* ends the machine; any thread */
     /* Standard output is gone for another reason than a reader that left. */
     void (*broken)(void *ctx, int error);

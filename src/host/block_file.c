@@ -48,8 +48,7 @@ static int fill_vectors(const struct cursor *c, struct iovec *v)
     int n = 0;
     size_t skip = c->done;
     for (unsigned i = c->segment; i < c->r->segment_count && n < VECTORS; i++, skip = 0)
-        v[n++] = (struct iovec){(u8 *)c->r->segments[i].base + skip,
-                                c->r->segments[i].size - skip};
+        v[n++] = (struct iovec){(u8 *)c->r->segments[i].base + skip, c->r->segments[i].size - skip};
     return n;
 }
 
@@ -116,8 +115,8 @@ static int write_zeroes(struct block_file *f, const struct block_request *r)
     if (punch(f, FALLOC_FL_ZERO_RANGE, r) == 0 || punch(f, FALLOC_FL_PUNCH_HOLE, r) == 0)
         return 0;
     for (u64 done = 0; done < r->length;) {
-        ssize_t n = pwrite(f->fd, zeroes, MIN(r->length - done, (u64)ZEROES),
-                           (off_t)(r->offset + done));
+        ssize_t n =
+            pwrite(f->fd, zeroes, MIN(r->length - done, (u64)ZEROES), (off_t)(r->offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -134,17 +133,14 @@ static int perform(struct block_file *f, const struct block_request *r)
         return -EROFS;
     switch (r->op) {
     case BLOCK_READ:
-    case BLOCK_WRITE:
-        return transfer(f, r);
-    case BLOCK_FLUSH:
-        return f->backend.read_only || !fdatasync(f->fd) ? 0 : -errno;
+    case BLOCK_WRITE: return transfer(f, r);
+    case BLOCK_FLUSH: return f->backend.read_only || !fdatasync(f->fd) ? 0 : -errno;
     case BLOCK_DISCARD:
         /* Advice: a file system that cannot make holes loses nothing by keeping the bytes. */
         if (r->length)
             punch(f, FALLOC_FL_PUNCH_HOLE, r);
         return 0;
-    case BLOCK_WRITE_ZEROES:
-        return r->length ? write_zeroes(f, r) : 0;
+    case BLOCK_WRITE_ZEROES: return r->length ? write_zeroes(f, r) : 0;
     }
     return -EOPNOTSUPP;
 }

@@ -32,11 +32,11 @@ struct agent {
     bool greeted, reported;
     bool have_status;
     u32 status;
-    u8 input[INPUT_MAX];  /* from the guest, not yet understood */
+    u8 input[INPUT_MAX]; /* from the guest, not yet understood */
     size_t input_size;
-    u8 *output;           /* to the guest */
+    u8 *output; /* to the guest */
     size_t output_size, output_sent;
-    u8 *start;            /* the START message */
+    u8 *start; /* the START message */
     size_t start_size;
     u32 early_signal[EARLY_SIGNALS];
     unsigned early_signals;
@@ -161,8 +161,10 @@ static void understand(struct agent *a, const struct agent_message *m, char *why
         if (a->greeted)
             break;
         if (agent_message_u32(m) != AGENT_VERSION)
-            str_format(why, size, "the guest's agent speaks version %u, not %d: rebuild the "
-                       "initramfs", agent_message_u32(m), AGENT_VERSION);
+            str_format(why, size,
+                       "the guest's agent speaks version %u, not %d: rebuild the "
+                       "initramfs",
+                       agent_message_u32(m), AGENT_VERSION);
         else if (greet(a))
             str_format(why, size, "out of memory");
         break;

@@ -10,9 +10,9 @@
 enum { AGENT_PORTS = 4 };
 
 struct agent_config {
-    char *const *arguments; /* ended by NULL; at least one */
+    char *const *arguments;   /* ended by NULL; at least one */
     char *const *environment; /* "NAME=value", ended by NULL; NULL: none */
-    bool terminal;          /* the command gets a pseudo-terminal; its errors come with its output */
+    bool terminal; /* the command gets a pseudo-terminal; its errors come with its output */
     u16 columns, rows;
     struct chardev *in, *out, *error; /* the command's streams; the caller destroys them */
     /* On the loop's thread, once, one of them. exited: every byte of output was taken by `out` and

@@ -17,8 +17,12 @@ u64 input_take(struct input *in, unsigned n)
 /* Mostly inside RAM, near its ends and seam too. */
 static u64 some_address(struct input *in)
 {
-    static const u64 near[] = {TEST_RAM_BASE, TEST_RAM_SEAM - 8, TEST_RAM_BASE + 0x4000,
-                               TEST_RAM_BASE + TEST_RAM_SIZE - 64, 0, ~(u64)0 - 64};
+    static const u64 near[] = {TEST_RAM_BASE,
+                               TEST_RAM_SEAM - 8,
+                               TEST_RAM_BASE + 0x4000,
+                               TEST_RAM_BASE + TEST_RAM_SIZE - 64,
+                               0,
+                               ~(u64)0 - 64};
     return near[input_take(in, 1) % ARRAY_LEN(near)] + input_take(in, 1);
 }
 

@@ -69,8 +69,9 @@ struct pci_machine *pci_machine_create(void)
     m->host->reset_request = record_reset;
     m->host->reset_ctx = m;
     must(device_init(&m->host->dev, &e), &e);
-    must(bus_map(m->pio, PCI_HOST_PORT_BASE, PCI_HOST_PORT_COUNT, &m->host->dev, PCI_HOST_PORTS,
-                 &e), &e);
+    must(
+        bus_map(m->pio, PCI_HOST_PORT_BASE, PCI_HOST_PORT_COUNT, &m->host->dev, PCI_HOST_PORTS, &e),
+        &e);
     m->mch = (struct pci_mch *)device_alloc(&pci_mch_type, "mch");
     m->mch->bus = &m->bus;
     m->mch->host = m->host;
@@ -94,9 +95,12 @@ void pci_machine_destroy(struct pci_machine *m)
 void pci_machine_assign(struct pci_machine *m)
 {
     static const struct pci_windows w = {
-        .io_base = 0xc000, .io_size = 0x1000,
-        .mem32_base = 0xe0000000, .mem32_size = 0x1000000,
-        .mem64_base = 0x800000000, .mem64_size = 0x400000000,
+        .io_base = 0xc000,
+        .io_size = 0x1000,
+        .mem32_base = 0xe0000000,
+        .mem32_size = 0x1000000,
+        .mem64_base = 0x800000000,
+        .mem64_size = 0x400000000,
         .irq = {10, 11, 10, 11},
     };
     struct err e;

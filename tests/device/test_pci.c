@@ -351,8 +351,8 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_identity), ROW(test_mechanism_1), ROW(test_ecam),  ROW(test_read_only_bits),
-        ROW(test_sizing),   ROW(test_decoding),    ROW(test_assign), ROW(test_reset),
+        ROW(test_identity), ROW(test_mechanism_1), ROW(test_ecam),       ROW(test_read_only_bits),
+        ROW(test_sizing),   ROW(test_decoding),    ROW(test_assign),     ROW(test_reset),
         ROW(test_msix),     ROW(test_intx),        ROW(test_reset_port), ROW(test_pmbase),
         ROW(test_load),
     };

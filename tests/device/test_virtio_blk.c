@@ -211,8 +211,8 @@ static void test_framing(void **state)
     store32(test_ram(w->m, out), T_OUT);
     store64(test_ram(w->m, out + 8), 9);
     memset(test_ram(w->m, out + 16), 0x77, 512);
-    struct part write[] = {{out, 5, false}, {out + 5, 100, false}, {out + 105, 423, false},
-                           {in, 1, true}};
+    struct part write[] = {
+        {out, 5, false}, {out + 5, 100, false}, {out + 105, 423, false}, {in, 1, true}};
     driver_add(&w->d, 0, write, 4);
     driver_kick(&w->d, 0);
     assert_true(driver_used(&w->d, 0, NULL, NULL));
@@ -420,10 +420,12 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_config),       ROW(test_read_write),   ROW(test_framing),
-        ROW(test_get_id),       ROW(test_ranges),       ROW(test_bad_requests),
-        ROW(test_read_only),    ROW(test_out_of_order), ROW(test_reset_in_flight),
-        ROW(test_bounded_in_flight), ROW(test_threaded), ROW(test_options),
+        ROW(test_config),          ROW(test_read_write),
+        ROW(test_framing),         ROW(test_get_id),
+        ROW(test_ranges),          ROW(test_bad_requests),
+        ROW(test_read_only),       ROW(test_out_of_order),
+        ROW(test_reset_in_flight), ROW(test_bounded_in_flight),
+        ROW(test_threaded),        ROW(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

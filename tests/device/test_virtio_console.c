@@ -401,10 +401,12 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_config),         ROW(test_handshake),      ROW(test_resize),
-        ROW(test_without_multiport), ROW(test_input_flow),  ROW(test_output_flow),
-        ROW(test_end_of_input),   ROW(test_early_end_of_input), ROW(test_end_of_output),
-        ROW(test_no_control_buffers), ROW(test_hostile_control), ROW(test_save_and_load),
+        ROW(test_config),          ROW(test_handshake),
+        ROW(test_resize),          ROW(test_without_multiport),
+        ROW(test_input_flow),      ROW(test_output_flow),
+        ROW(test_end_of_input),    ROW(test_early_end_of_input),
+        ROW(test_end_of_output),   ROW(test_no_control_buffers),
+        ROW(test_hostile_control), ROW(test_save_and_load),
         ROW(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

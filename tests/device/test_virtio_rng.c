@@ -414,11 +414,11 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_capabilities),  ROW(test_field_widths),      ROW(test_negotiation),
-        ROW(test_queue_registers), ROW(test_data_and_intx),   ROW(test_many_wrap),
-        ROW(test_before_driver_ok), ROW(test_event_index),    ROW(test_indirect_and_seam),
-        ROW(test_odd_requests),  ROW(test_lies),              ROW(test_rings_outside_ram),
-        ROW(test_config_access), ROW(test_save_and_load),     ROW(test_options),
+        ROW(test_capabilities),     ROW(test_field_widths),  ROW(test_negotiation),
+        ROW(test_queue_registers),  ROW(test_data_and_intx), ROW(test_many_wrap),
+        ROW(test_before_driver_ok), ROW(test_event_index),   ROW(test_indirect_and_seam),
+        ROW(test_odd_requests),     ROW(test_lies),          ROW(test_rings_outside_ram),
+        ROW(test_config_access),    ROW(test_save_and_load), ROW(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

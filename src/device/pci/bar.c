@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Base address registers: sizing follows from the writable mask (the low bits read as zero), and
  * the command register decides what decodes [PCI3.0 6.2.5]. */
-#include "device/pci/pci.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "device/pci/pci.h"
 
 void pci_add_bar(struct pci_function *f, unsigned n, enum pci_bar_kind kind, bool prefetch,
                  u64 size)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Configuration space as bytes with masks: a table says what resets to what and what a guest may
  * change; everything else follows from it. */
-#include "device/pci/pci.h"
 #include "base/bits.h"
 #include "base/mem.h"
+#include "device/pci/pci.h"
 #include <errno.h>
 
 static const struct reg_desc header_regs[] = {

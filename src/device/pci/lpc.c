@@ -59,8 +59,12 @@ static int lpc_init(struct device *d, struct err *e)
 {
     struct pci_lpc *l = container_of(d, struct pci_lpc, pci.dev);
     static const struct pci_identity id = {
-        .vendor = 0x8086, .device = 0x2918, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
-        .class_code = 0x060100, .revision = 2,
+        .vendor = 0x8086,
+        .device = 0x2918,
+        .subsystem_vendor = 0x1af4,
+        .subsystem = 0x1100,
+        .class_code = 0x060100,
+        .revision = 2,
     };
     static const struct pci_function_ops ops = {.config_written = lpc_config_written};
     int rc = pci_function_init(&l->pci, l->bus, PCI_DEVFN(0x1f, 0), &id, &ops, e);

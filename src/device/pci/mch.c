@@ -53,8 +53,12 @@ static int mch_init(struct device *d, struct err *e)
 {
     struct pci_mch *m = container_of(d, struct pci_mch, pci.dev);
     static const struct pci_identity id = {
-        .vendor = 0x8086, .device = 0x29c0, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
-        .class_code = 0x060000, .revision = 2,
+        .vendor = 0x8086,
+        .device = 0x29c0,
+        .subsystem_vendor = 0x1af4,
+        .subsystem = 0x1100,
+        .class_code = 0x060000,
+        .revision = 2,
     };
     static const struct pci_function_ops ops = {.config_written = mch_config_written};
     int rc = pci_function_init(&m->pci, m->bus, PCI_DEVFN(0, 0), &id, &ops, e);

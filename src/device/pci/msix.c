@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* MSI-X: a table of messages in a BAR, a mask a vector and one for all, and a pending bit for what
  * was raised while masked [PCI3.0 6.8.2]. */
-#include "device/pci/pci.h"
 #include "base/bits.h"
+#include "device/pci/pci.h"
 
 enum { PBA_OFFSET = 0x800, MSIX_BAR_SIZE = 0x1000 };
-_Static_assert(PCI_MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE <= PBA_OFFSET, "table meets pending bits");
+_Static_assert(PCI_MSIX_VECTORS *PCI_MSIX_ENTRY_SIZE <= PBA_OFFSET, "table meets pending bits");
 
 void pci_add_msix(struct pci_function *f, unsigned bar, unsigned vectors)
 {

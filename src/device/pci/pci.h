@@ -17,15 +17,15 @@ struct pci_function;
 
 /* One bus segment: who sits where, and where interrupt pins end. */
 struct pci_bus {
-    struct bus *pio, *mmio;                    /* where base address registers decode */
+    struct bus *pio, *mmio; /* where base address registers decode */
     struct pci_function *function[PCI_FUNCTIONS];
     struct msi_sink msi;
 
-    struct os_mutex irq_lock;                  /* the fields below */
-    u16 asserted[PCI_PIRQS];                   /* how many functions hold the line */
-    u8 route[PCI_PIRQS];                       /* ISA interrupt, or bit 7: not routed [ICH9 13.1.17] */
-    struct irq_line pirq[PCI_PIRQS];           /* I/O APIC pins */
-    struct irq_line isa[16];                   /* for guests without an I/O APIC */
+    struct os_mutex irq_lock;        /* the fields below */
+    u16 asserted[PCI_PIRQS];         /* how many functions hold the line */
+    u8 route[PCI_PIRQS];             /* ISA interrupt, or bit 7: not routed [ICH9 13.1.17] */
+    struct irq_line pirq[PCI_PIRQS]; /* I/O APIC pins */
+    struct irq_line isa[16];         /* for guests without an I/O APIC */
 };
 
 void pci_bus_init(struct pci_bus *bus, struct bus *pio, struct bus *mmio);
@@ -61,7 +61,7 @@ struct pci_bar {
 };
 
 struct pci_msix {
-    u8 cap;  /* offset of the capability; 0: the function has none */
+    u8 cap; /* offset of the capability; 0: the function has none */
     u8 bar;
     u16 vectors;
     u8 table[PCI_MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE];
@@ -90,7 +90,9 @@ struct pci_function {
         {"pci.msix.table", STATE_BYTES, offsetof(struct pci_function, msix.table),                 \
          PCI_MSIX_VECTORS * PCI_MSIX_ENTRY_SIZE},                                                  \
         {"pci.msix.pending", STATE_U64, offsetof(struct pci_function, msix.pending), 1},           \
-        {"pci.intx", STATE_BOOL, offsetof(struct pci_function, intx), 1}
+    {                                                                                              \
+        "pci.intx", STATE_BOOL, offsetof(struct pci_function, intx), 1                             \
+    }
 
 /* Puts f on the bus at devfn. -EEXIST names the slot. */
 int pci_function_init(struct pci_function *f, struct pci_bus *bus, u8 devfn,
@@ -159,8 +161,8 @@ void pci_mch_set_ecam(struct pci_mch *m, u64 base);
 extern const struct device_type pci_lpc_type;
 struct pci_lpc {
     struct pci_function pci;
-    struct pci_bus *bus;      /* given before init */
-    struct device *pm;        /* given before init: answers in the 128 ports at PMBASE; may be NULL */
+    struct pci_bus *bus; /* given before init */
+    struct device *pm;   /* given before init: answers in the 128 ports at PMBASE; may be NULL */
     unsigned pm_region;
     bool pm_mapped;
 };

@@ -2,8 +2,8 @@
 /* Interrupt pins: the swizzle from (slot, pin) to one of four lines, each the OR of everybody who
  * holds it, and where a line ends: an I/O APIC pin, and the ISA interrupt the LPC bridge routes
  * it to. */
-#include "device/pci/pci.h"
 #include "base/bits.h"
+#include "device/pci/pci.h"
 
 enum { PIRQ_NOT_ROUTED = 0x80 };
 

@@ -11,22 +11,22 @@
 #include <errno.h>
 
 enum { /* request types [VIRTIO1.2 5.2.6] */
-    T_IN = 0,
-    T_OUT = 1,
-    T_FLUSH = 4,
-    T_GET_ID = 8,
-    T_DISCARD = 11,
-    T_WRITE_ZEROES = 13,
+       T_IN = 0,
+       T_OUT = 1,
+       T_FLUSH = 4,
+       T_GET_ID = 8,
+       T_DISCARD = 11,
+       T_WRITE_ZEROES = 13,
 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 enum { /* feature bits [VIRTIO1.2 5.2.3] */
-    F_SEG_MAX = 2,
-    F_RO = 5,
-    F_BLK_SIZE = 6,
-    F_FLUSH = 9,
-    F_TOPOLOGY = 10,
-    F_DISCARD = 13,
-    F_WRITE_ZEROES = 14,
+       F_SEG_MAX = 2,
+       F_RO = 5,
+       F_BLK_SIZE = 6,
+       F_FLUSH = 9,
+       F_TOPOLOGY = 10,
+       F_DISCARD = 13,
+       F_WRITE_ZEROES = 14,
 };
 enum { SECTOR = 512, HEADER_SIZE = 16, RANGE_SIZE = 16, ID_SIZE = 20, RANGE_UNMAP = 1 };
 enum { RANGE_SECTORS_MAX = 1 << 22 };
@@ -186,8 +186,7 @@ static unsigned collect(struct block_segment *out, const struct virtq_segment *s
 
 static bool in_disk(const struct virtio_blk *b, u64 sector, u64 bytes)
 {
-    return sector <= b->backend->size / SECTOR &&
-           bytes <= b->backend->size - sector * SECTOR;
+    return sector <= b->backend->size / SECTOR && bytes <= b->backend->size - sector * SECTOR;
 }
 
 static void start_transfer(struct request *r, const struct header *h)
@@ -359,7 +358,7 @@ static int blk_post_load(struct device *d, struct err *e)
 static void blk_fini(struct device *d)
 {
     struct virtio_blk *b = container_of(d, struct virtio_blk, virtio.dev);
-    list_for_each_safe(n, &b->idle)
+    list_for_each_safe (n, &b->idle)
         mem_free(list_entry(n, struct request, node));
 }
 

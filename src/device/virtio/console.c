@@ -19,14 +19,14 @@ enum { F_SIZE = 0, F_MULTIPORT = 1, F_EMERG_WRITE = 2 }; /* [VIRTIO1.2 5.3.3] */
 enum { QUEUE_SIZE = 64, CONTROL_RX = 2, CONTROL_TX = 3 };
 enum { EMERG_WRITE = 8 };
 enum { /* control events [VIRTIO1.2 5.3.6.2] */
-    DEVICE_READY = 0,
-    PORT_ADD = 1,
-    PORT_REMOVE = 2,
-    PORT_READY = 3,
-    CONSOLE_PORT = 4,
-    RESIZE = 5,
-    PORT_OPEN = 6,
-    PORT_NAME = 7,
+       DEVICE_READY = 0,
+       PORT_ADD = 1,
+       PORT_REMOVE = 2,
+       PORT_READY = 3,
+       CONSOLE_PORT = 4,
+       RESIZE = 5,
+       PORT_OPEN = 6,
+       PORT_NAME = 7,
 };
 
 struct config {
@@ -224,8 +224,8 @@ static void control_received(struct virtio_console *c, const struct control *m)
     struct console_port *p = &c->port[m->id];
     if (m->event == PORT_READY && m->value == 1) {
         c->state[m->id].ready = true;
-        c->state[m->id].pending |= is_terminal(p) ? BIT(CONSOLE_PORT) | BIT(RESIZE)
-                                                  : BIT(PORT_NAME);
+        c->state[m->id].pending |=
+            is_terminal(p) ? BIT(CONSOLE_PORT) | BIT(RESIZE) : BIT(PORT_NAME);
         c->state[m->id].pending |= BIT(PORT_OPEN);
     } else if (m->event == PORT_OPEN) {
         set_guest_open(p, m->value);
@@ -388,8 +388,8 @@ int virtio_console_add_port(struct virtio_console *c, const char *name, struct c
                             struct err *e)
 {
     if (c->port_count == VIRTIO_CONSOLE_PORTS)
-        return err_set(e, -ENOSPC, "adding port '%s' to %s: %d ports are the most", name ? name : "",
-                       c->virtio.dev.id, VIRTIO_CONSOLE_PORTS);
+        return err_set(e, -ENOSPC, "adding port '%s' to %s: %d ports are the most",
+                       name ? name : "", c->virtio.dev.id, VIRTIO_CONSOLE_PORTS);
     if (name && str_length(name) >= VIRTIO_CONSOLE_NAME)
         return err_set(e, -ENAMETOOLONG, "adding port '%s' to %s: %d characters are the most", name,
                        c->virtio.dev.id, VIRTIO_CONSOLE_NAME - 1);
@@ -408,8 +408,7 @@ static int console_init(struct device *d, struct err *e)
     struct virtio_console *c = container_of(d, struct virtio_console, virtio.dev);
     if (!c->port_count)
         return err_set(e, -EINVAL, "a console needs at least one port");
-    virtio_init(&c->virtio, &console_ops, 2 + 2 * c->port_count, QUEUE_SIZE,
-                sizeof(struct config));
+    virtio_init(&c->virtio, &console_ops, 2 + 2 * c->port_count, QUEUE_SIZE, sizeof(struct config));
     return 0;
 }
 

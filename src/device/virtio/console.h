@@ -13,12 +13,12 @@ enum { VIRTIO_CONSOLE_PORTS = 16, VIRTIO_CONSOLE_NAME = 32 };
 
 /* What is saved of a port; plain bytes without padding. */
 struct console_port_state {
-    u64 tx_done;   /* bytes of the chain at the head of the transmit queue already taken */
-    u8 pending;    /* control messages to be sent */
-    u8 ready;      /* the driver has set the port up */
+    u64 tx_done; /* bytes of the chain at the head of the transmit queue already taken */
+    u8 pending;  /* control messages to be sent */
+    u8 ready;    /* the driver has set the port up */
     u8 guest_open;
-    u8 host_eof;   /* the back-end will send nothing more */
-    u8 closing;    /* the guest closed; its last bytes are still on their way */
+    u8 host_eof; /* the back-end will send nothing more */
+    u8 closing;  /* the guest closed; its last bytes are still on their way */
     u8 reserved[3];
 };
 _Static_assert(sizeof(struct console_port_state) == 16, "saved layout");

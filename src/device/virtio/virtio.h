@@ -12,18 +12,18 @@ enum { VIRTIO_QUEUES_MAX = 34, VIRTIO_CONFIG_MAX = 64 };
 enum virtio_id { VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
 
 enum { /* device status [VIRTIO1.2 2.1] */
-    VIRTIO_ACKNOWLEDGE = 1,
-    VIRTIO_DRIVER = 2,
-    VIRTIO_DRIVER_OK = 4,
-    VIRTIO_FEATURES_OK = 8,
-    VIRTIO_NEEDS_RESET = 64,
-    VIRTIO_FAILED = 128,
+       VIRTIO_ACKNOWLEDGE = 1,
+       VIRTIO_DRIVER = 2,
+       VIRTIO_DRIVER_OK = 4,
+       VIRTIO_FEATURES_OK = 8,
+       VIRTIO_NEEDS_RESET = 64,
+       VIRTIO_FAILED = 128,
 };
 
 enum { /* feature bits of every device [VIRTIO1.2 6] */
-    VIRTIO_F_INDIRECT_DESC = 28,
-    VIRTIO_F_EVENT_IDX = 29,
-    VIRTIO_F_VERSION_1 = 32,
+       VIRTIO_F_INDIRECT_DESC = 28,
+       VIRTIO_F_EVENT_IDX = 29,
+       VIRTIO_F_VERSION_1 = 32,
 };
 
 struct virtio_device;
@@ -82,8 +82,10 @@ struct virtio_device {
         {"virtio.status", STATE_U8, offsetof(struct virtio_device, status), 1},                    \
         {"virtio.config_generation", STATE_U8, offsetof(struct virtio_device, config_generation),  \
          1},                                                                                       \
-        {"virtio.queues", STATE_BYTES, offsetof(struct virtio_device, saved),                      \
-         sizeof(((struct virtio_device *)0)->saved)}
+    {                                                                                              \
+        "virtio.queues", STATE_BYTES, offsetof(struct virtio_device, saved),                       \
+            sizeof(((struct virtio_device *)0)->saved)                                             \
+    }
 
 /* From the device's init. */
 void virtio_init(struct virtio_device *v, const struct virtio_ops *ops, unsigned queues,

@@ -10,23 +10,23 @@
 enum { NO_VECTOR = 0xffff, ISR_QUEUE = 1, ISR_CONFIG = 2 };
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { /* common configuration structure [VIRTIO1.2 4.1.4.3] */
-    DEVICE_FEATURE_SELECT = 0x00,
-    DEVICE_FEATURE = 0x04,
-    DRIVER_FEATURE_SELECT = 0x08,
-    DRIVER_FEATURE = 0x0c,
-    CONFIG_VECTOR = 0x10,
-    NUM_QUEUES = 0x12,
-    DEVICE_STATUS = 0x14,
-    CONFIG_GENERATION = 0x15,
-    QUEUE_SELECT = 0x16,
-    QUEUE_SIZE = 0x18,
-    QUEUE_VECTOR = 0x1a,
-    QUEUE_ENABLE = 0x1c,
-    QUEUE_NOTIFY_OFF = 0x1e,
-    QUEUE_DESC = 0x20,
-    QUEUE_DRIVER = 0x28,
-    QUEUE_DEVICE = 0x30,
-    COMMON_SIZE = 0x38,
+       DEVICE_FEATURE_SELECT = 0x00,
+       DEVICE_FEATURE = 0x04,
+       DRIVER_FEATURE_SELECT = 0x08,
+       DRIVER_FEATURE = 0x0c,
+       CONFIG_VECTOR = 0x10,
+       NUM_QUEUES = 0x12,
+       DEVICE_STATUS = 0x14,
+       CONFIG_GENERATION = 0x15,
+       QUEUE_SELECT = 0x16,
+       QUEUE_SIZE = 0x18,
+       QUEUE_VECTOR = 0x1a,
+       QUEUE_ENABLE = 0x1c,
+       QUEUE_NOTIFY_OFF = 0x1e,
+       QUEUE_DESC = 0x20,
+       QUEUE_DRIVER = 0x28,
+       QUEUE_DEVICE = 0x30,
+       COMMON_SIZE = 0x38,
 };
 
 #define ALL32 0xffffffffu
@@ -81,7 +81,8 @@ static u64 common_read(struct virtio_pci *p, unsigned field)
     switch (field) {
     case DEVICE_FEATURE_SELECT: return p->device_feature_select;
     case DEVICE_FEATURE:
-        return p->device_feature_select > 1 ? 0 : (u32)(v->offered >> 32 * p->device_feature_select);
+        return p->device_feature_select > 1 ? 0
+                                            : (u32)(v->offered >> 32 * p->device_feature_select);
     case DRIVER_FEATURE_SELECT: return p->driver_feature_select;
     case DRIVER_FEATURE:
         return p->driver_feature_select > 1 ? 0
@@ -142,9 +143,7 @@ static void common_write(struct virtio_pci *p, unsigned field, u64 value)
     switch (field) {
     case DEVICE_FEATURE_SELECT: p->device_feature_select = (u32)value; break;
     case DRIVER_FEATURE_SELECT: p->driver_feature_select = (u32)value; break;
-    case DRIVER_FEATURE:
-        virtio_set_features(p->vdev, p->driver_feature_select, (u32)value);
-        break;
+    case DRIVER_FEATURE: virtio_set_features(p->vdev, p->driver_feature_select, (u32)value); break;
     case CONFIG_VECTOR: p->config_vector = checked_vector(p, value); break;
     case QUEUE_SELECT: p->queue_select = (u16)value; break;
     case DEVICE_STATUS:
@@ -169,8 +168,7 @@ static enum io_result common_io(struct virtio_pci *p, struct io_access *a)
         if (!half && (at || a->size != r->width))
             return IO_UNCLAIMED;
         if (a->write && half)
-            common_write(p, r->offset,
-                         bits_set(common_read(p, r->offset), 8 * at, 32, a->val));
+            common_write(p, r->offset, bits_set(common_read(p, r->offset), 8 * at, 32, a->val));
         else if (a->write)
             common_write(p, r->offset, a->val);
         else

@@ -54,8 +54,13 @@ static int run(struct block_backend *b, enum block_op op, u64 offset, u64 length
                const struct block_segment *s, unsigned n)
 {
     struct waiter w = {0};
-    struct block_request r = {.op = op, .offset = offset, .length = length, .segments = s,
-                              .segment_count = n, .done = count_done, .ctx = &w};
+    struct block_request r = {.op = op,
+                              .offset = offset,
+                              .length = length,
+                              .segments = s,
+                              .segment_count = n,
+                              .done = count_done,
+                              .ctx = &w};
     b->ops->submit(b, &r);
     os_mutex_lock(&w.lock);
     while (!w.count)
@@ -218,8 +223,12 @@ static void test_drain(void **state)
     struct block_backend *b = open_image(true);
     for (unsigned i = 0; i < REQUESTS; i++) {
         s[i] = (struct block_segment){data[i], 512};
-        r[i] = (struct block_request){.op = BLOCK_READ, .offset = i % 16 * 512, .segments = &s[i],
-                                      .segment_count = 1, .done = count_done, .ctx = &w};
+        r[i] = (struct block_request){.op = BLOCK_READ,
+                                      .offset = i % 16 * 512,
+                                      .segments = &s[i],
+                                      .segment_count = 1,
+                                      .done = count_done,
+                                      .ctx = &w};
         b->ops->submit(b, &r[i]);
     }
     b->ops->drain(b);
@@ -239,10 +248,11 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, make_image, remove_image)
     const struct CMUnitTest tests[] = {
-        ROW(test_transfers),  ROW(test_many_segments), ROW(test_end_of_file),
-        ROW(test_zeroes_and_discard), ROW(test_two_writers), ROW(test_read_only),
-        ROW(test_bad_files),  ROW(test_full_disk),     ROW(test_drain),
-        cmocka_unit_test(test_entropy),
+        ROW(test_transfers),   ROW(test_many_segments),
+        ROW(test_end_of_file), ROW(test_zeroes_and_discard),
+        ROW(test_two_writers), ROW(test_read_only),
+        ROW(test_bad_files),   ROW(test_full_disk),
+        ROW(test_drain),       cmocka_unit_test(test_entropy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

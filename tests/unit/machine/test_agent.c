@@ -171,9 +171,14 @@ static int setup_scripted(void **state)
     memset(streams, 0, sizeof streams);
     for (unsigned i = 0; i < 3; i++)
         streams[i].dev.ops = &memory_ops;
-    make_agent(&w, &(struct agent_config){
-        .arguments = argv, .environment = env, .terminal = true, .columns = 80, .rows = 24,
-        .in = &streams[0].dev, .out = &streams[1].dev, .error = &streams[2].dev});
+    make_agent(&w, &(struct agent_config){.arguments = argv,
+                                          .environment = env,
+                                          .terminal = true,
+                                          .columns = 80,
+                                          .rows = 24,
+                                          .in = &streams[0].dev,
+                                          .out = &streams[1].dev,
+                                          .error = &streams[2].dev});
     for (unsigned i = 0; i < AGENT_PORTS; i++) {
         w.front[i].room = 4096;
         chardev_connect(w.front[i].port, &scripted_events, &w.front[i]);
@@ -235,8 +240,8 @@ static void test_conversation(void **state)
 {
     struct world *w = *state;
     struct agent_start s = {0};
-    agent_signal(w->agent, 1);        /* early: kept */
-    agent_resize(w->agent, 100, 50);  /* early: goes into START */
+    agent_signal(w->agent, 1);       /* early: kept */
+    agent_resize(w->agent, 100, 50); /* early: goes into START */
     settle(w);
     assert_int_equal(w->front[CONTROL].size, 0);
     say_u32(w, AGENT_HELLO, AGENT_VERSION);
@@ -477,8 +482,12 @@ static struct result run(char *const *argv, const void *input, size_t n, bool te
     open_stream(&w, 0, in, -1);
     open_stream(&w, 1, -1, out);
     open_stream(&w, 2, -1, error);
-    make_agent(&w, &(struct agent_config){.arguments = argv, .terminal = terminal, .columns = 91,
-                                          .rows = 37, .in = w.stream[0], .out = w.stream[1],
+    make_agent(&w, &(struct agent_config){.arguments = argv,
+                                          .terminal = terminal,
+                                          .columns = 91,
+                                          .rows = 37,
+                                          .in = w.stream[0],
+                                          .out = w.stream[1],
                                           .error = w.stream[2]});
     spawn_agent(&w);
     for (unsigned i = 0; i < AGENT_PORTS; i++) {
@@ -596,8 +605,8 @@ int main(void)
 {
 #define SCRIPT(t) cmocka_unit_test_setup_teardown(t, setup_scripted, teardown_scripted)
     const struct CMUnitTest tests[] = {
-        SCRIPT(test_conversation), SCRIPT(test_little_room), SCRIPT(test_failure),
-        SCRIPT(test_wrong_version), SCRIPT(test_nonsense),   SCRIPT(test_too_long),
+        SCRIPT(test_conversation),           SCRIPT(test_little_room), SCRIPT(test_failure),
+        SCRIPT(test_wrong_version),          SCRIPT(test_nonsense),    SCRIPT(test_too_long),
         cmocka_unit_test(test_start_checks),
     };
     const struct CMUnitTest together[] = {
