@@ -168,17 +168,6 @@ void code_written(struct interpret_vm *ivm, u64 start, u64 size)
         queue_write(ivm->vm->vcpu[__builtin_ctzll(hit)]->engine, start, size);
 }
 
-void code_drop_everything(struct interpret_vm *ivm)
-{
-    for (unsigned i = 0; i < ivm->vm->cpus; i++) {
-        struct interpret *iv = ivm->vm->vcpu[i]->engine;
-        os_mutex_lock(&iv->queue_lock);
-        iv->queue_overflow = true;
-        os_mutex_unlock(&iv->queue_lock);
-        vcpu_post(iv->vcpu, VCPU_REQ_MEMORY);
-    }
-}
-
 void code_queue_run(struct interpret *iv)
 {
     struct code_write todo[CODE_QUEUE_SIZE];

@@ -108,6 +108,7 @@ static int interpret_set_state(struct vcpu *v, const struct x86_state *s, struct
 static void drop_write_tags(struct interpret_vm *ivm)
 {
     exclusive_begin(ivm, NULL);
+    __atomic_fetch_add(&ivm->marks, 1, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < ivm->vm->cpus; i++) {
         struct interpret *iv = ivm->vm->vcpu[i]->engine;
         x86_tlb_flush(&iv->cpu, true);

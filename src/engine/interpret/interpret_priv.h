@@ -66,7 +66,7 @@ struct interpret_vm {
     unsigned parts;
     struct ram_part part[GUEST_MEMORY_BLOCKS_MAX];
     unsigned claims; /* pages marked whose write tags are not all dropped yet; under code_lock */
-    u64 marks; /* atomic: how often a page became a code page */
+    u64 marks; /* atomic: how often write tags were dropped */
 
     /* exclusive.c */
     struct os_mutex lock;
@@ -86,6 +86,7 @@ struct interpret {
     struct interpret_vm *ivm;
     bool irq_maybe;     /* the local APIC or the PIC may have a vector that the guest could not take */
     bool in_run;        /* under ivm->lock */
+    bool places_moved;  /* write tags were dropped while it waited to run alone */
 
     /* Context of the running code, kept by context_update(). */
     u64 key, cs_base;
@@ -142,8 +143,6 @@ void code_written_by_self(struct interpret *iv, u64 pa, u64 size);
 void code_written(struct interpret_vm *ivm, u64 start, u64 size);
 /* On the vCPU's thread, between blocks. */
 void code_queue_run(struct interpret *iv);
-/* Every vCPU drops all its blocks soon. */
-void code_drop_everything(struct interpret_vm *ivm);
 u64 code_granules(u64 pa, u64 size);
 
 /* exclusive.c: running alone. iv is NULL for a thread that is no vCPU. */

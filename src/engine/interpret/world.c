@@ -180,21 +180,27 @@ static void world_tlb_flushed(struct x86_cpu *cpu, bool all, u64 va)
     interpret_of(cpu)->epoch++;
 }
 
-/* A place found before the wait may have become code during it: then its store goes unreported, and
- * all blocks must go. */
+/* A place found before the wait may have become code, or clean under the dirty log, during it: its
+ * store goes unreported, so everything counts as stored to. */
 static void world_exclusive_begin(struct x86_cpu *cpu)
 {
     struct interpret *iv = interpret_of(cpu);
     u64 marks = __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST);
     x86_vector_release(cpu);
     exclusive_begin(iv->ivm, iv);
-    if (marks != __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST))
-        code_drop_everything(iv->ivm);
+    iv->places_moved = marks != __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST);
 }
 
 static void world_exclusive_end(struct x86_cpu *cpu)
 {
-    exclusive_end(interpret_of(cpu)->ivm);
+    struct interpret *iv = interpret_of(cpu);
+    if (unlikely(iv->places_moved)) {
+        const struct ram_block *b;
+        unsigned n = guest_memory_blocks(memory_of(cpu), &b);
+        for (unsigned i = 0; i < n; i++)
+            guest_memory_written(memory_of(cpu), gpa(b[i].start), b[i].size);
+    }
+    exclusive_end(iv->ivm);
 }
 
 const struct x86_ops interpret_world = {
