@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The engine in a world of the same shape as the native address space: a little RAM, page tables
- * that map it for user mode at the addresses of native.h, and the segments Linux gives a process. */
+ * that map it for user mode at the addresses of native.h, and the segments Linux gives a process.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,11 +213,11 @@ void native_engine_init(void)
     make_page_tables();
     x86_model_host(&model);
     x86_cpu_init(cpu, &world, NULL, &model, 0, true);
-    cpu->s.cr0 = X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM |
-                 X86_CR0_PG;
+    cpu->s.cr0 =
+        X86_CR0_PE | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_PG;
     cpu->s.cr3 = PAGE_PML4 * 4096;
-    cpu->s.cr4 = X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE |
-                 X86_CR4_FSGSBASE;
+    cpu->s.cr4 =
+        X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE | X86_CR4_FSGSBASE;
     cpu->s.efer = X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE | X86_EFER_SCE;
     cpu->s.xcr0 = native_host_xcr0();
     /* A task-state segment too short for an I/O permission map: user code has no ports. */

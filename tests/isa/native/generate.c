@@ -2,14 +2,15 @@
 /* Makes instructions of a wanted form. The encodings are not written down a second time: every
  * combination of map, prefix, opcode and ModRM is shown to the decoder once, and the ones it takes
  * are templates of the form it says they are. A case varies a template's free bytes and its
- * prefixes, then chooses registers so that its addresses mostly hit the data. */
+ * prefixes; aim.c then chooses registers. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "native.h"
 
 /* The fixed part of an encoding. */
-struct template {
+struct template
+{
     u8 kind;   /* enum template_kind */
     u8 prefix; /* 0, 66, F3, F2: legacy mandatory prefix, or pp */
     u8 map, opcode, modrm;
@@ -31,25 +32,26 @@ static unsigned mode_index(enum x86_mode mode)
     return mode == X86_MODE16 ? 0 : mode == X86_MODE32 ? 1 : 2;
 }
 
-static struct x86_decode_config config(enum x86_mode mode)
+int native_decode(struct x86_insn *insn, const u8 *code, enum x86_mode mode)
 {
     static u32 vendor;
     if (!vendor)
         __asm__("cpuid" : "=b"(vendor) : "a"(0), "c"(0) : "edx");
-    return (struct x86_decode_config){
+    struct x86_decode_config config = {
         .mode = (u8)mode,
         .vendor = vendor == 0x68747541 /* "Auth" */ ? X86_VENDOR_AMD : X86_VENDOR_INTEL};
+    return x86_decode(insn, code, X86_MAX_INSN, config);
 }
 
 /* --- Encoding --- */
 
 struct variation {
-    u8 legacy[6];  /* prefixes before everything */
+    u8 legacy[6]; /* prefixes before everything */
     u8 legacy_count;
-    u8 rex;        /* R X B bits */
+    u8 rex; /* R X B bits */
     u8 vvvv, aaa, z, b, r2, v2;
     u8 modrm, sib;
-    u8 tail[12];   /* displacement and immediates */
+    u8 tail[12]; /* displacement and immediates */
 };
 
 static unsigned put_legacy(u8 *p, const struct template *t, const struct variation *v,
@@ -113,8 +115,8 @@ static void encode(u8 code[16], const struct template *t, const struct variation
 /* Bytes that are prefixes, or lead to another map, where an opcode is expected. */
 static bool is_opcode(enum x86_mode mode, const struct template *t)
 {
-    static const u8 prefixes[] = {0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
-                                  0xf0, 0xf2, 0xf3, 0x62, 0xc4, 0xc5};
+    static const u8 prefixes[] = {0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66,
+                                  0x67, 0xf0, 0xf2, 0xf3, 0x62, 0xc4, 0xc5};
     if (t->kind != LEGACY || t->map)
         return true;
     if (mode == X86_MODE64 && (t->opcode & 0xf0) == 0x40)
@@ -137,7 +139,7 @@ static void offer(enum x86_mode mode, const struct template *t)
     if (!is_opcode(mode, t))
         return;
     encode(code, t, &v, mode);
-    if (x86_decode(&insn, code, 15, config(mode)) != X86_DECODE_OK)
+    if (native_decode(&insn, code, mode) != X86_DECODE_OK)
         return;
     struct form_templates *f = &templates[mode_index(mode)][insn.form];
     f->seen++;
@@ -251,167 +253,7 @@ static void vary(struct variation *v, const struct template *t, struct native_ra
 
 static bool decode_as(struct native_case *c, enum x86_mode mode, unsigned form)
 {
-    return x86_decode(&c->insn, c->code, 15, config(mode)) == X86_DECODE_OK &&
-           c->insn.form == form;
-}
-
-/* --- State: addresses that hit --- */
-
-/* A linear address for an access of some size. */
-static u64 pick_address(struct native_random *r, unsigned align)
-{
-    u64 n = native_random_below(r, 100), off = native_random_below(r, NATIVE_DATA_SIZE - 128);
-    if (align && native_random_chance(r, 95))
-        off &= ~(u64)(align - 1);
-    if (n < 50)
-        return NATIVE_DATA + (off & ~(u64)7);
-    if (n < 90)
-        return NATIVE_DATA + off;
-    if (n < 94) /* around a page boundary, the read-only page and the end included */
-        return NATIVE_DATA + (off & ~(u64)4095) + 4096 * (off & 1) - 32 + (off >> 4 & 63);
-    if (n < 97)
-        return NATIVE_READ_ONLY - 16 + (off & 4127);
-    /* Not within GS's base of the edge of the canonical range: whether the offset or the sum must be
-     * canonical differs. */
-    u64 v = native_random_value(r);
-    return x86_canonical(v) == x86_canonical(v - NATIVE_DATA) ? v : NATIVE_DATA;
-}
-
-static u64 width(unsigned size)
-{
-    return mask_low(size * 8);
-}
-
-static void set_low(u64 *reg, unsigned size, u64 v)
-{
-    *reg = size == 4 ? (u32)v : (*reg & ~width(size)) | (v & width(size));
-}
-
-/* Segment base as the effective address sees it. */
-static u64 segment_base(const struct native_case *c, unsigned seg)
-{
-    if (c->mode == X86_MODE16)
-        return seg == X86_CS ? NATIVE_CODE : NATIVE_DATA;
-    return seg == X86_GS ? NATIVE_DATA : 0;
-}
-
-/* Writes the displacement into the encoding: 1, 2 or 4 bytes as it was. */
-static void patch_displacement(struct native_case *c, u64 disp, enum x86_mode mode)
-{
-    struct x86_insn *i = &c->insn;
-    unsigned end = i->off_imm ? i->off_imm : i->len, size = end - i->off_disp;
-    if (!i->off_disp || (size != 2 && size != 4))
-        return;
-    memcpy(c->code + i->off_disp, &disp, size);
-    x86_decode(i, c->code, 15, config(mode));
-}
-
-static void aim_memory_operand(struct native_case *c, struct native_random *r, enum x86_mode mode)
-{
-    struct x86_insn *i = &c->insn;
-    unsigned align = x86_forms[i->form].flags & X86_F_ALIGN ? i->vl ? i->vl : 16 : 0;
-    u64 want = pick_address(r, align) - segment_base(c, i->seg), *gpr = c->regs.gpr;
-    bool vector_index = false;
-    for (unsigned n = 0; n < X86_OPND_MAX; n++)
-        vector_index |= x86_forms[i->form].opnd[n].kind == X86_OPND_VM;
-    if (vector_index) /* its elements are small */
-        want = NATIVE_DATA + NATIVE_DATA_SIZE / 2 - segment_base(c, i->seg);
-
-    if (i->base == X86_REG_RIP) {
-        patch_displacement(c, want - (NATIVE_CODE + NATIVE_IP + i->len), mode);
-        return;
-    }
-    bool has_index = i->index < 16 && !vector_index;
-    if (has_index && i->index != i->base && native_random_chance(r, 70))
-        set_low(&gpr[i->index], i->asz, native_random_below(r, 512));
-    u64 index = has_index ? gpr[i->index] * i->scale : 0;
-    u64 rest = want - (u64)(i64)i->disp - index;
-    if (i->base < 16 && has_index && i->base == i->index)
-        set_low(&gpr[i->base], i->asz, ((want - (u64)(i64)i->disp) & width(i->asz)) / (1u + i->scale));
-    else if (i->base < 16)
-        set_low(&gpr[i->base], i->asz, rest);
-    else
-        patch_displacement(c, want - index, mode);
-}
-
-/* Memory named by fixed registers: strings, stack, XLAT, MOV with an absolute offset. */
-static void aim_fixed_registers(struct native_case *c, struct native_random *r, enum x86_mode mode)
-{
-    const struct x86_form *form = &x86_forms[c->insn.form];
-    struct x86_insn *i = &c->insn;
-    u64 *gpr = c->regs.gpr;
-
-    for (unsigned n = 0; n < X86_OPND_MAX; n++) {
-        switch (form->opnd[n].kind) {
-        case X86_OPND_X:
-            set_low(&gpr[X86_RSI], i->asz, pick_address(r, 0) - segment_base(c, i->seg));
-            break;
-        case X86_OPND_Y:
-            set_low(&gpr[X86_RDI], i->asz, pick_address(r, 0) - segment_base(c, X86_ES));
-            if (native_random_chance(r, 10)) /* overlapping */
-                set_low(&gpr[X86_RDI], i->asz, gpr[X86_RSI] + native_random_below(r, 33) - 16);
-            break;
-        case X86_OPND_MDI:
-            set_low(&gpr[X86_RDI], i->asz, pick_address(r, 0) - segment_base(c, i->seg));
-            break;
-        case X86_OPND_XLAT:
-            set_low(&gpr[X86_RBX], i->asz, pick_address(r, 0) - segment_base(c, i->seg));
-            break;
-        case X86_OPND_O: {
-            u64 off = pick_address(r, 0) - segment_base(c, i->seg);
-            memcpy(c->code + i->off_imm, &off, i->asz);
-            x86_decode(i, c->code, 15, config(mode));
-            break;
-        }
-        }
-    }
-    if (form->flags & X86_F_REP)
-        set_low(&gpr[X86_RCX], i->asz,
-                native_random_below(r, native_random_chance(r, 90) ? 48 : 6000));
-}
-
-static void aim_stack(struct native_case *c, struct native_random *r)
-{
-    u64 base = segment_base(c, X86_SS), *gpr = c->regs.gpr;
-    unsigned size = c->mode == X86_MODE64 ? 8 : c->mode == X86_MODE32 ? 4 : 2;
-    u64 sp = native_random_chance(r, 96) ? NATIVE_DATA + 4096 + native_random_below(r, 48 * 1024)
-                                         : pick_address(r, 0);
-    if (native_random_chance(r, 85))
-        sp &= ~(u64)7;
-    set_low(&gpr[X86_RSP], size, sp - base);
-    if (native_random_chance(r, 50))
-        set_low(&gpr[X86_RBP], size, sp - base + native_random_below(r, 256));
-}
-
-/* Operations whose operands must be related to do anything but fault. */
-static void aim_values(struct native_case *c, struct native_random *r)
-{
-    u64 *gpr = c->regs.gpr;
-    switch (c->insn.op) {
-    case X86_OP_DIV:
-    case X86_OP_IDIV:
-        if (native_random_chance(r, 80)) {
-            u64 high = native_random_chance(r, 50) ? native_random_below(r, 3) : 0;
-            set_low(&gpr[X86_RDX], c->insn.osz > 1 ? c->insn.osz : 2, -(native_random_next(r) & 1) ^ high);
-            if (c->insn.osz == 1)
-                gpr[X86_RAX] &= ~(u64)0xfe00;
-        }
-        break;
-    case X86_OP_BT:
-    case X86_OP_BTS:
-    case X86_OP_BTR:
-    case X86_OP_BTC: /* bit offsets that stay near the operand */
-        if ((c->insn.flags & X86_I_MEM) && c->insn.reg != c->insn.base &&
-            c->insn.reg != c->insn.index && native_random_chance(r, 80))
-            gpr[c->insn.reg] = native_random_below(r, 4096) - 2048;
-        break;
-    case X86_OP_CLZERO:
-        set_low(&gpr[X86_RAX], c->insn.asz, pick_address(r, 0) - segment_base(c, X86_DS));
-        break;
-    case X86_OP_MOVDIR64B:
-        set_low(&gpr[c->insn.reg], c->insn.asz, pick_address(r, 64) - segment_base(c, X86_ES));
-        break;
-    }
+    return native_decode(&c->insn, c->code, mode) == X86_DECODE_OK && c->insn.form == form;
 }
 
 /* What is left to processors, or would harm us. */
@@ -420,12 +262,11 @@ static bool unspecified(const struct native_case *c)
     const struct x86_insn *i = &c->insn;
     /* REP and REPNE are reserved on LOOPE and LOOPNE [SDM2 2.1.1]: some processors take the
      * condition from them. */
-    if ((i->op == X86_OP_LOOPE || i->op == X86_OP_LOOPNE) &&
-        (i->flags & (X86_I_REP | X86_I_REPNE)))
+    if ((i->op == X86_OP_LOOPE || i->op == X86_OP_LOOPNE) && (i->flags & (X86_I_REP | X86_I_REPNE)))
         return true;
     /* INS and OUTS of no element: whether the ports are looked at differs. */
     if ((x86_forms[i->form].flags & (X86_F_REP | X86_F_IOPL)) == (X86_F_REP | X86_F_IOPL) &&
-        !(c->regs.gpr[X86_RCX] & width(i->asz)))
+        !(c->regs.gpr[X86_RCX] & mask_low(i->asz * 8u)))
         return true;
     return c->mode == X86_MODE64 && i->seg == X86_FS; /* libc's thread pointer */
 }
@@ -446,27 +287,6 @@ bool native_generate(struct native_case *c, struct native_random *r, enum x86_mo
         if (!decode_as(c, mode, form))
             return false;
     }
-    for (unsigned n = 0; n < X86_GPR_COUNT; n++)
-        c->regs.gpr[n] = native_random_value(r);
-    c->regs.rflags = X86_FLAG1 | X86_IF | (native_random_next(r) & X86_STATUS_FLAGS);
-    if (native_random_chance(r, 15))
-        c->regs.rflags |= X86_DF;
-    /* Linux sets CR0.AM: misaligned accesses fault. Of wide operands it depends on the pieces they
-     * are accessed in. */
-    if (!c->vector && native_random_chance(r, 8))
-        c->regs.rflags |= X86_AC;
-    if (native_random_chance(r, 8))
-        c->regs.rflags |= X86_ID;
-    c->interrupted = native_random_chance(r, 50);
-    aim_stack(c, r);
-    aim_fixed_registers(c, r, mode);
-    if (c->insn.flags & X86_I_MEM)
-        aim_memory_operand(c, r, mode);
-    aim_values(c, r);
-    if (mode != X86_MODE64) {
-        for (unsigned n = 0; n < X86_GPR_COUNT; n++)
-            c->regs.gpr[n] = n < 8 ? (u32)c->regs.gpr[n] : 0;
-    }
-    c->regs.rip = NATIVE_CODE + NATIVE_IP - (mode == X86_MODE16 ? NATIVE_CODE : 0);
+    native_aim(c, r);
     return c->insn.form == form && !unspecified(c);
 }

@@ -23,23 +23,23 @@
 
 /* The offsets are spelled out in the assembly below. */
 struct frame {
-    u64 in[X86_GPR_COUNT];   /* 0x000 */
-    u64 rflags_in;           /* 0x080 */
-    u32 target_offset;       /* 0x088 far pointer: where the case begins */
-    u16 target_selector;     /* 0x08c */
-    u16 vector;              /* 0x08e vector state is loaded and stored */
-    u64 host_rsp;            /* 0x090 */
-    u16 data_selector;       /* 0x098 ds, es */
-    u16 stack_selector;      /* 0x09a */
-    u16 gs_selector;         /* 0x09c */
-    u16 has_gs_base;         /* 0x09e */
-    u64 gs_base;             /* 0x0a0 */
-    u64 xcr0;                /* 0x0a8 */
-    u64 out[X86_GPR_COUNT];  /* 0x0b0 */
-    u64 rflags_out;          /* 0x130 */
-    u32 mxcsr;               /* 0x138 the host's */
+    u64 in[X86_GPR_COUNT];  /* 0x000 */
+    u64 rflags_in;          /* 0x080 */
+    u32 target_offset;      /* 0x088 far pointer: where the case begins */
+    u16 target_selector;    /* 0x08c */
+    u16 vector;             /* 0x08e vector state is loaded and stored */
+    u64 host_rsp;           /* 0x090 */
+    u16 data_selector;      /* 0x098 ds, es */
+    u16 stack_selector;     /* 0x09a */
+    u16 gs_selector;        /* 0x09c */
+    u16 has_gs_base;        /* 0x09e */
+    u64 gs_base;            /* 0x0a0 */
+    u64 xcr0;               /* 0x0a8 */
+    u64 out[X86_GPR_COUNT]; /* 0x0b0 */
+    u64 rflags_out;         /* 0x130 */
+    u32 mxcsr;              /* 0x138 the host's */
     u32 pad;
-    u64 unused[24];          /* up to 0x200 */
+    u64 unused[24]; /* up to 0x200 */
     alignas(64) u8 xsave_in[X86_XSAVE_SIZE];
     alignas(64) u8 xsave_out[X86_XSAVE_SIZE];
 };
@@ -64,7 +64,9 @@ __asm__(
     "mov native_frame+0xa8(%rip), %eax\n\tmov native_frame+0xac(%rip), %edx\n\t"
     "xrstor64 native_frame+0x200(%rip)\n"
     "1:\n\t"
-    "mov native_frame+0x98(%rip), %ds\n\tmov native_frame+0x98(%rip), %es\n\tmov native_frame+0x9c(%rip), %gs\n\t"
+    "mov native_frame+0x98(%rip), %ds\n\t"
+    "mov native_frame+0x98(%rip), %es\n\t"
+    "mov native_frame+0x9c(%rip), %gs\n\t"
     "cmpw $0, native_frame+0x9e(%rip)\n\t"
     "je 2f\n\t"
     "mov native_frame+0xa0(%rip), %rax\n\t"
@@ -72,22 +74,42 @@ __asm__(
     "2:\n\t"
     "pushq native_frame+0x80(%rip)\n\tpopfq\n\t"
     "mov native_frame+0x9a(%rip), %ss\n\t"
-    "mov native_frame+0x00(%rip), %rax\n\tmov native_frame+0x08(%rip), %rcx\n\tmov native_frame+0x10(%rip), %rdx\n\t"
-    "mov native_frame+0x18(%rip), %rbx\n\tmov native_frame+0x20(%rip), %rsp\n\tmov native_frame+0x28(%rip), %rbp\n\t"
-    "mov native_frame+0x30(%rip), %rsi\n\tmov native_frame+0x38(%rip), %rdi\n\tmov native_frame+0x40(%rip), %r8\n\t"
-    "mov native_frame+0x48(%rip), %r9\n\tmov native_frame+0x50(%rip), %r10\n\tmov native_frame+0x58(%rip), %r11\n\t"
-    "mov native_frame+0x60(%rip), %r12\n\tmov native_frame+0x68(%rip), %r13\n\tmov native_frame+0x70(%rip), %r14\n\t"
+    "mov native_frame+0x00(%rip), %rax\n\t"
+    "mov native_frame+0x08(%rip), %rcx\n\t"
+    "mov native_frame+0x10(%rip), %rdx\n\t"
+    "mov native_frame+0x18(%rip), %rbx\n\t"
+    "mov native_frame+0x20(%rip), %rsp\n\t"
+    "mov native_frame+0x28(%rip), %rbp\n\t"
+    "mov native_frame+0x30(%rip), %rsi\n\t"
+    "mov native_frame+0x38(%rip), %rdi\n\t"
+    "mov native_frame+0x40(%rip), %r8\n\t"
+    "mov native_frame+0x48(%rip), %r9\n\t"
+    "mov native_frame+0x50(%rip), %r10\n\t"
+    "mov native_frame+0x58(%rip), %r11\n\t"
+    "mov native_frame+0x60(%rip), %r12\n\t"
+    "mov native_frame+0x68(%rip), %r13\n\t"
+    "mov native_frame+0x70(%rip), %r14\n\t"
     "mov native_frame+0x78(%rip), %r15\n\t"
     "ljmpl *native_frame+0x88(%rip)\n"
 
     /* The case is done: store the registers, the flags last because popping them needs a stack. */
     ".globl native_exit\n"
     "native_exit:\n\t"
-    "mov %rax, native_frame+0xb0(%rip)\n\tmov %rcx, native_frame+0xb8(%rip)\n\tmov %rdx, native_frame+0xc0(%rip)\n\t"
-    "mov %rbx, native_frame+0xc8(%rip)\n\tmov %rsp, native_frame+0xd0(%rip)\n\tmov %rbp, native_frame+0xd8(%rip)\n\t"
-    "mov %rsi, native_frame+0xe0(%rip)\n\tmov %rdi, native_frame+0xe8(%rip)\n\tmov %r8, native_frame+0xf0(%rip)\n\t"
-    "mov %r9, native_frame+0xf8(%rip)\n\tmov %r10, native_frame+0x100(%rip)\n\tmov %r11, native_frame+0x108(%rip)\n\t"
-    "mov %r12, native_frame+0x110(%rip)\n\tmov %r13, native_frame+0x118(%rip)\n\tmov %r14, native_frame+0x120(%rip)\n\t"
+    "mov %rax, native_frame+0xb0(%rip)\n\t"
+    "mov %rcx, native_frame+0xb8(%rip)\n\t"
+    "mov %rdx, native_frame+0xc0(%rip)\n\t"
+    "mov %rbx, native_frame+0xc8(%rip)\n\t"
+    "mov %rsp, native_frame+0xd0(%rip)\n\t"
+    "mov %rbp, native_frame+0xd8(%rip)\n\t"
+    "mov %rsi, native_frame+0xe0(%rip)\n\t"
+    "mov %rdi, native_frame+0xe8(%rip)\n\t"
+    "mov %r8, native_frame+0xf0(%rip)\n\t"
+    "mov %r9, native_frame+0xf8(%rip)\n\t"
+    "mov %r10, native_frame+0x100(%rip)\n\t"
+    "mov %r11, native_frame+0x108(%rip)\n\t"
+    "mov %r12, native_frame+0x110(%rip)\n\t"
+    "mov %r13, native_frame+0x118(%rip)\n\t"
+    "mov %r14, native_frame+0x120(%rip)\n\t"
     "mov %r15, native_frame+0x128(%rip)\n\t"
     "mov $0x2b, %eax\n\tmov %eax, %ss\n\t"
     "mov native_frame+0x90(%rip), %rsp\n\t"
@@ -118,7 +140,7 @@ void (*native_host_stuck)(void);
 
 struct frame native_frame __attribute__((visibility("hidden")));
 static struct frame *const frame = &native_frame;
-static u8 *code; /* the writable view of NATIVE_CODE */
+static u8 *code;                      /* the writable view of NATIVE_CODE */
 static struct native_result *current; /* what the signal handler fills in */
 static bool has_ldt, has_gs_base;
 
@@ -307,7 +329,8 @@ int native_host_init(void)
 
     has_gs_base = getauxval(AT_HWCAP2) & 2; /* HWCAP2_FSGSBASE */
     has_ldt = make_segment(LDT_CODE16, NATIVE_CODE, true) &&
-              make_segment(LDT_DATA, NATIVE_DATA, false) && make_segment(LDT_GS, NATIVE_DATA, false);
+              make_segment(LDT_DATA, NATIVE_DATA, false) &&
+              make_segment(LDT_GS, NATIVE_DATA, false);
     frame->xcr0 = native_host_xcr0();
     frame->mxcsr = 0x1f80;
     return 0;

@@ -15,8 +15,8 @@
 /* The address space of a case. What is not named is unmapped natively and in the engine. */
 #define NATIVE_CODE      ((u64)0x10000000) /* 64 KiB that cannot be written, see NATIVE_IP */
 #define NATIVE_CODE_SIZE ((u64)0x10000)
-#define NATIVE_IP        ((u64)0x1000) /* where in it the instruction is */
-#define NATIVE_EXIT      ((u64)0x10)   /* and where code goes when it is done */
+#define NATIVE_IP        ((u64)0x1000)     /* where in it the instruction is */
+#define NATIVE_EXIT      ((u64)0x10)       /* and where code goes when it is done */
 #define NATIVE_DATA      ((u64)0x20000000) /* 64 KiB, the data segment of 16-bit code, GS's base */
 #define NATIVE_DATA_SIZE ((u64)0x10000)
 #define NATIVE_READ_ONLY (NATIVE_DATA + NATIVE_DATA_SIZE) /* one page that cannot be written */
@@ -97,6 +97,13 @@ bool native_generate_has(enum x86_mode mode, unsigned form);
 /* Fills everything in c but c->vector and c->xsave; false when this try gave another form. */
 bool native_generate(struct native_case *c, struct native_random *r, enum x86_mode mode,
                      unsigned form);
+
+/* Decodes 15 bytes as this host's vendor does. */
+int native_decode(struct x86_insn *insn, const u8 *code, enum x86_mode mode);
+
+/* --- aim.c: registers and flags for c->insn, displacements too where no register helps --- */
+
+void native_aim(struct native_case *c, struct native_random *r);
 
 /* --- vector.c: vector and x87 state --- */
 

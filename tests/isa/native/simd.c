@@ -20,8 +20,7 @@ static bool wants(unsigned form)
     insn.mode = x86_forms[form].flags & X86_F_ONLY64 ? X86_MODE64 : X86_MODE32;
     insn.mod = 3;
     insn.base = insn.index = X86_NO_REG;
-    return x86_forms[form].cls == X86_CLASS_COPY &&
-           !x86_bind_integer(native_engine_cpu(), &insn);
+    return x86_forms[form].cls == X86_CLASS_COPY && !x86_bind_integer(native_engine_cpu(), &insn);
 }
 
 int main(int argc, char **argv)

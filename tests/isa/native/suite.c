@@ -19,9 +19,9 @@ struct run {
     unsigned mode_count;
     const char *op;
     u64 cases, done, skipped, faulted, differences;
-    u32 *tested;             /* cases by form */
-    u32 *undefined;          /* by form: differences in flags that are left undefined */
-    u8 *reported;            /* by form */
+    u32 *tested;    /* cases by form */
+    u32 *undefined; /* by form: differences in flags that are left undefined */
+    u8 *reported;   /* by form */
     struct native_case *batch;
     unsigned batch_count;
     u8 *before; /* memory at the batch's begin */
@@ -38,7 +38,10 @@ static void print_case(const struct native_case *c)
     printf("%s  [", text);
     for (unsigned n = 0; n < c->insn.len; n++)
         printf("%s%02x", n ? " " : "", c->code[n]);
-    printf("]  %u-bit, form %u\n", c->mode == X86_MODE64 ? 64u : c->mode == X86_MODE32 ? 32u : 16u,
+    printf("]  %u-bit, form %u\n",
+           c->mode == X86_MODE64   ? 64u
+           : c->mode == X86_MODE32 ? 32u
+                                   : 16u,
            c->insn.form);
 }
 
@@ -134,7 +137,8 @@ static const char *compare(struct run *run, const struct native_case *c,
             return "error code";
         /* Wide operands are accessed in pieces, in what order is the processor's business. */
         u64 piece = c->vector ? 4095 : 0;
-        if (native->vector == X86_PF_FAULT && (native->address | piece) != (engine->address | piece))
+        if (native->vector == X86_PF_FAULT &&
+            (native->address | piece) != (engine->address | piece))
             return "fault address";
     }
     if (native->regs.rip != engine->regs.rip)
@@ -357,7 +361,8 @@ int native_suite_main(const struct native_suite *s, int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (parse(&run, argc, argv)) {
-        fprintf(stderr, "usage: %s [--cases N] [--seed N] [--mode 16|32|64] [--op NAME]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--cases N] [--seed N] [--mode 16|32|64] [--op NAME]\n",
+                argv[0]);
         return 2;
     }
     if (native_host_init()) {

@@ -33,27 +33,32 @@ static const struct component *component(unsigned n)
 /* Sixty-four bits that are often numbers: doubles, two floats, integers. */
 static u64 random_lanes(struct native_random *r)
 {
-    static const u32 floats[] = {0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000,
-                                 0x7fc00000, 0x7fa00000, 0x00000001, 0x007fffff, 0x00800000,
-                                 0x7f7fffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000};
-    static const u64 doubles[] = {0, (u64)1 << 63, 0x3ff0000000000000, 0xbff0000000000000,
-                                  0x7ff0000000000000, 0x7ff8000000000000, 0x7ff4000000000000, 1,
-                                  0x0010000000000000, 0x7fefffffffffffff, 0x41e0000000000000,
-                                  0xc1e0000000000000, 0x43e0000000000000, 0x3fe0000000000000};
+    static const u32 floats[] = {0,          0x80000000, 0x3f800000, 0xbf800000,
+                                 0x7f800000, 0xff800000, 0x7fc00000, 0x7fa00000,
+                                 0x00000001, 0x007fffff, 0x00800000, 0x7f7fffff,
+                                 0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000};
+    static const u64 doubles[] = {0,
+                                  (u64)1 << 63,
+                                  0x3ff0000000000000,
+                                  0xbff0000000000000,
+                                  0x7ff0000000000000,
+                                  0x7ff8000000000000,
+                                  0x7ff4000000000000,
+                                  1,
+                                  0x0010000000000000,
+                                  0x7fefffffffffffff,
+                                  0x41e0000000000000,
+                                  0xc1e0000000000000,
+                                  0x43e0000000000000,
+                                  0x3fe0000000000000};
     u64 v = native_random_next(r);
     switch (native_random_below(r, 6)) {
-    case 0:
-        return doubles[v % ARRAY_LEN(doubles)];
-    case 1:
-        return (u64)floats[v % ARRAY_LEN(floats)] << 32 | floats[(v >> 32) % ARRAY_LEN(floats)];
-    case 2: /* doubles near one */
-        return 0x3f00000000000000 + (v & 0x80ffffffffffffff);
-    case 3: /* floats near one */
-        return (v & 0x80ffffff80ffffff) + 0x3f0000003f000000;
-    case 4:
-        return native_random_value(r);
-    default:
-        return v;
+    case 0: return doubles[v % ARRAY_LEN(doubles)];
+    case 1: return (u64)floats[v % ARRAY_LEN(floats)] << 32 | floats[(v >> 32) % ARRAY_LEN(floats)];
+    case 2: /* doubles near one */ return 0x3f00000000000000 + (v & 0x80ffffffffffffff);
+    case 3: /* floats near one */ return (v & 0x80ffffff80ffffff) + 0x3f0000003f000000;
+    case 4: return native_random_value(r);
+    default: return v;
     }
 }
 
@@ -74,14 +79,9 @@ static void random_x87(u8 *x, struct native_random *r)
             exponent = 0;
             significand = 0;
             break;
-        case 1:
-            exponent = 0x7fff;
-            break;
-        case 2:
-            exponent = (u16)native_random_below(r, 0x8000);
-            break;
-        default:
-            significand |= (u64)1 << 63;
+        case 1: exponent = 0x7fff; break;
+        case 2: exponent = (u16)native_random_below(r, 0x8000); break;
+        default: significand |= (u64)1 << 63;
         }
         store64(x + ST + n * 16, significand);
         store16(x + ST + n * 16 + 8, (u16)(exponent | (native_random_next(r) & 0x8000)));
@@ -162,8 +162,11 @@ static bool x87_registers_differ(const u8 *a, const u8 *b)
 
 const char *native_vector_differ(const struct native_case *c, const u8 *native, const u8 *engine)
 {
-    static const char *const names[COMPONENTS] = {
-        [SSE] = "xmm", [AVX] = "ymm", [OPMASK] = "opmask", [ZMM_HIGH] = "zmm", [HIGH_ZMM] = "zmm16"};
+    static const char *const names[COMPONENTS] = {[SSE] = "xmm",
+                                                  [AVX] = "ymm",
+                                                  [OPMASK] = "opmask",
+                                                  [ZMM_HIGH] = "zmm",
+                                                  [HIGH_ZMM] = "zmm16"};
     if (x87_word(native, FCW, 0x37f) != x87_word(engine, FCW, 0x37f))
         return "fcw";
     if (x87_word(native, FSW, 0) != x87_word(engine, FSW, 0))

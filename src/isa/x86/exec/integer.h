@@ -55,13 +55,11 @@ static inline unsigned integer_size_index(unsigned size)
 static inline bool integer_in_memory(const struct x86_insn *i, unsigned n)
 {
     switch (x86_forms[i->form].opnd[n].kind) {
-    case X86_OPND_E:
-        return i->flags & X86_I_MEM;
+    case X86_OPND_E: return i->flags & X86_I_MEM;
     case X86_OPND_M:
     case X86_OPND_O:
     case X86_OPND_X:
-    case X86_OPND_Y:
-        return true;
+    case X86_OPND_Y: return true;
     }
     return false;
 }
@@ -78,12 +76,9 @@ static always_inline void *integer_place(struct x86_cpu *cpu, unsigned place)
 static always_inline u64 integer_peek(const void *p, unsigned size)
 {
     switch (size) {
-    case 1:
-        return __atomic_load_n((const u8 *)p, __ATOMIC_RELAXED);
-    case 2:
-        return __atomic_load_n((const u16 *)p, __ATOMIC_RELAXED);
-    case 4:
-        return __atomic_load_n((const u32 *)p, __ATOMIC_RELAXED);
+    case 1: return __atomic_load_n((const u8 *)p, __ATOMIC_RELAXED);
+    case 2: return __atomic_load_n((const u16 *)p, __ATOMIC_RELAXED);
+    case 4: return __atomic_load_n((const u32 *)p, __ATOMIC_RELAXED);
     }
     return __atomic_load_n((const u64 *)p, __ATOMIC_RELAXED);
 }
@@ -91,17 +86,10 @@ static always_inline u64 integer_peek(const void *p, unsigned size)
 static always_inline void integer_poke(void *p, unsigned size, u64 v)
 {
     switch (size) {
-    case 1:
-        __atomic_store_n((u8 *)p, (u8)v, __ATOMIC_RELAXED);
-        break;
-    case 2:
-        __atomic_store_n((u16 *)p, (u16)v, __ATOMIC_RELAXED);
-        break;
-    case 4:
-        __atomic_store_n((u32 *)p, (u32)v, __ATOMIC_RELAXED);
-        break;
-    default:
-        __atomic_store_n((u64 *)p, v, __ATOMIC_RELAXED);
+    case 1: __atomic_store_n((u8 *)p, (u8)v, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((u16 *)p, (u16)v, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((u32 *)p, (u32)v, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((u64 *)p, v, __ATOMIC_RELAXED);
     }
 }
 

@@ -51,32 +51,19 @@ INTEGER_HANDLERS(not, alu_not, true)
 x86_exec_fn integer_bind_alu(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_ADD:
-        return integer_pick(&add, i);
-    case X86_OP_OR:
-        return integer_pick(&or, i);
-    case X86_OP_ADC:
-        return integer_pick(&adc, i);
-    case X86_OP_SBB:
-        return integer_pick(&sbb, i);
-    case X86_OP_AND:
-        return integer_pick(&and, i);
-    case X86_OP_SUB:
-        return integer_pick(&sub, i);
-    case X86_OP_XOR:
-        return integer_pick(&xor, i);
-    case X86_OP_CMP:
-        return integer_pick(&cmp, i);
-    case X86_OP_TEST:
-        return integer_pick(&test, i);
-    case X86_OP_INC:
-        return integer_pick(&inc, i);
-    case X86_OP_DEC:
-        return integer_pick(&dec, i);
-    case X86_OP_NEG:
-        return integer_pick(&neg, i);
-    case X86_OP_NOT:
-        return integer_pick(&not, i);
+    case X86_OP_ADD: return integer_pick(&add, i);
+    case X86_OP_OR: return integer_pick(& or, i);
+    case X86_OP_ADC: return integer_pick(&adc, i);
+    case X86_OP_SBB: return integer_pick(&sbb, i);
+    case X86_OP_AND: return integer_pick(&and, i);
+    case X86_OP_SUB: return integer_pick(&sub, i);
+    case X86_OP_XOR: return integer_pick(&xor, i);
+    case X86_OP_CMP: return integer_pick(&cmp, i);
+    case X86_OP_TEST: return integer_pick(&test, i);
+    case X86_OP_INC: return integer_pick(&inc, i);
+    case X86_OP_DEC: return integer_pick(&dec, i);
+    case X86_OP_NEG: return integer_pick(&neg, i);
+    case X86_OP_NOT: return integer_pick(&not, i);
     }
     return NULL;
 }

@@ -99,22 +99,14 @@ static int bound(struct x86_cpu *cpu, const struct x86_insn *i)
 x86_exec_fn integer_bind_bcd(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_DAA:
-        return daa;
-    case X86_OP_DAS:
-        return das;
-    case X86_OP_AAA:
-        return aaa;
-    case X86_OP_AAS:
-        return aas;
-    case X86_OP_AAM:
-        return aam;
-    case X86_OP_AAD:
-        return aad;
-    case X86_OP_SALC:
-        return salc;
-    case X86_OP_BOUND:
-        return bound;
+    case X86_OP_DAA: return daa;
+    case X86_OP_DAS: return das;
+    case X86_OP_AAA: return aaa;
+    case X86_OP_AAS: return aas;
+    case X86_OP_AAM: return aam;
+    case X86_OP_AAD: return aad;
+    case X86_OP_SALC: return salc;
+    case X86_OP_BOUND: return bound;
     }
     return NULL;
 }

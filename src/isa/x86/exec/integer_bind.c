@@ -31,15 +31,9 @@ static bool register_operand(const struct x86_insn *i, unsigned n, u16 *place)
         *place = operand_place(i, i->rm, size);
         return true;
     case X86_OPND_R:
-    case X86_OPND_Z:
-        *place = operand_place(i, i->rm, size);
-        return true;
-    case X86_OPND_G:
-        *place = operand_place(i, i->reg, size);
-        return true;
-    case X86_OPND_B:
-        *place = gpr_place(i->vvvv);
-        return true;
+    case X86_OPND_Z: *place = operand_place(i, i->rm, size); return true;
+    case X86_OPND_G: *place = operand_place(i, i->reg, size); return true;
+    case X86_OPND_B: *place = gpr_place(i->vvvv); return true;
     case X86_OPND_FIX:
         if (o->reg > X86_FIX_DI)
             return false;
@@ -49,7 +43,8 @@ static bool register_operand(const struct x86_insn *i, unsigned n, u16 *place)
     }
     return false;
 }
-_Static_assert((int)X86_FIX_AX == X86_RAX && (int)X86_FIX_DI == X86_RDI, "fixed registers by number");
+_Static_assert((int)X86_FIX_AX == X86_RAX && (int)X86_FIX_DI == X86_RDI,
+               "fixed registers by number");
 
 static u16 address_place(unsigned r)
 {
@@ -119,9 +114,9 @@ int integer_rmw_slow(struct x86_cpu *cpu, const struct x86_insn *i, u64 off, uns
 }
 
 static x86_exec_fn (*const groups[])(const struct x86_insn *) = {
-    integer_bind_mov,   integer_bind_alu,      integer_bind_control, integer_bind_stack,
-    integer_bind_shift, integer_bind_string,   integer_bind_bit,     integer_bind_misc,
-    integer_bind_muldiv, integer_bind_exchange, integer_bind_bmi,    integer_bind_bcd,
+    integer_bind_mov,    integer_bind_alu,      integer_bind_control, integer_bind_stack,
+    integer_bind_shift,  integer_bind_string,   integer_bind_bit,     integer_bind_misc,
+    integer_bind_muldiv, integer_bind_exchange, integer_bind_bmi,     integer_bind_bcd,
 };
 
 x86_exec_fn x86_bind_integer(struct x86_cpu *cpu, struct x86_insn *insn)

@@ -104,24 +104,15 @@ x86_exec_fn integer_bind_bit(const struct x86_insn *i)
     bool memory = i->flags & X86_I_MEM;
 
     switch (i->op) {
-    case X86_OP_BT:
-        return integer_pick(&bt, i);
-    case X86_OP_BTS:
-        return integer_pick(&bts, i);
-    case X86_OP_BTR:
-        return integer_pick(&btr, i);
-    case X86_OP_BTC:
-        return integer_pick(&btc, i);
-    case X86_OP_BSF:
-        return bsf[memory][size];
-    case X86_OP_BSR:
-        return bsr[memory][size];
-    case X86_OP_TZCNT:
-        return tzcnt[memory][size];
-    case X86_OP_LZCNT:
-        return lzcnt[memory][size];
-    case X86_OP_POPCNT:
-        return popcnt[memory][size];
+    case X86_OP_BT: return integer_pick(&bt, i);
+    case X86_OP_BTS: return integer_pick(&bts, i);
+    case X86_OP_BTR: return integer_pick(&btr, i);
+    case X86_OP_BTC: return integer_pick(&btc, i);
+    case X86_OP_BSF: return bsf[memory][size];
+    case X86_OP_BSR: return bsr[memory][size];
+    case X86_OP_TZCNT: return tzcnt[memory][size];
+    case X86_OP_LZCNT: return lzcnt[memory][size];
+    case X86_OP_POPCNT: return popcnt[memory][size];
     }
     return NULL;
 }

@@ -152,7 +152,8 @@ static always_inline int binary_m(struct x86_cpu *cpu, const struct x86_insn *i,
 }
 
 /* MULX =G =B E: the low half first, so that G wins when both are one register [SDM2 MULX]. */
-static always_inline void mulx(struct x86_cpu *cpu, const struct x86_insn *i, u64 src, unsigned size)
+static always_inline void mulx(struct x86_cpu *cpu, const struct x86_insn *i, u64 src,
+                               unsigned size)
 {
     u128 product = (u128)src * integer_gpr(cpu, X86_RDX, size);
     integer_put(cpu, i->place[1], size, (u64)product);
@@ -212,17 +213,10 @@ static always_inline void crc32(struct x86_cpu *cpu, const struct x86_insn *i, u
 {
     u64 crc = integer_get(cpu, i->place[0], 8);
     switch (size) {
-    case 1:
-        CRC32_ASM32("b", "b");
-        break;
-    case 2:
-        CRC32_ASM32("w", "w");
-        break;
-    case 4:
-        CRC32_ASM32("l", "k");
-        break;
-    default:
-        CRC32_ASM("q", "q");
+    case 1: CRC32_ASM32("b", "b"); break;
+    case 2: CRC32_ASM32("w", "w"); break;
+    case 4: CRC32_ASM32("l", "k"); break;
+    default: CRC32_ASM("q", "q");
     }
     /* The upper half of a 64-bit destination is cleared as well [SDM2 CRC32]. */
     integer_put(cpu, i->place[0], 8, crc);
@@ -259,38 +253,22 @@ x86_exec_fn integer_bind_bmi(const struct x86_insn *i)
     bool memory = i->flags & X86_I_MEM, wide = x86_opnd_bytes(i, 0) == 8;
 
     switch (i->op) {
-    case X86_OP_ANDN:
-        return andn_handlers[memory][wide];
-    case X86_OP_PDEP:
-        return pdep_handlers[memory][wide];
-    case X86_OP_PEXT:
-        return pext_handlers[memory][wide];
-    case X86_OP_BEXTR:
-        return bextr_handlers[memory][wide];
-    case X86_OP_BZHI:
-        return bzhi_handlers[memory][wide];
-    case X86_OP_SHLX:
-        return shlx_handlers[memory][wide];
-    case X86_OP_SHRX:
-        return shrx_handlers[memory][wide];
-    case X86_OP_SARX:
-        return sarx_handlers[memory][wide];
-    case X86_OP_BLSR:
-        return blsr_handlers[memory][wide];
-    case X86_OP_BLSMSK:
-        return blsmsk_handlers[memory][wide];
-    case X86_OP_BLSI:
-        return blsi_handlers[memory][wide];
-    case X86_OP_RORX:
-        return rorx_handlers[memory][wide];
-    case X86_OP_MULX:
-        return mulx_handlers[memory][wide];
-    case X86_OP_ADCX:
-        return adcx_handlers[memory][wide];
-    case X86_OP_ADOX:
-        return adox_handlers[memory][wide];
-    case X86_OP_CRC32:
-        return crc32_handlers[memory][integer_size_index(x86_opnd_bytes(i, 1))];
+    case X86_OP_ANDN: return andn_handlers[memory][wide];
+    case X86_OP_PDEP: return pdep_handlers[memory][wide];
+    case X86_OP_PEXT: return pext_handlers[memory][wide];
+    case X86_OP_BEXTR: return bextr_handlers[memory][wide];
+    case X86_OP_BZHI: return bzhi_handlers[memory][wide];
+    case X86_OP_SHLX: return shlx_handlers[memory][wide];
+    case X86_OP_SHRX: return shrx_handlers[memory][wide];
+    case X86_OP_SARX: return sarx_handlers[memory][wide];
+    case X86_OP_BLSR: return blsr_handlers[memory][wide];
+    case X86_OP_BLSMSK: return blsmsk_handlers[memory][wide];
+    case X86_OP_BLSI: return blsi_handlers[memory][wide];
+    case X86_OP_RORX: return rorx_handlers[memory][wide];
+    case X86_OP_MULX: return mulx_handlers[memory][wide];
+    case X86_OP_ADCX: return adcx_handlers[memory][wide];
+    case X86_OP_ADOX: return adox_handlers[memory][wide];
+    case X86_OP_CRC32: return crc32_handlers[memory][integer_size_index(x86_opnd_bytes(i, 1))];
     }
     return NULL;
 }

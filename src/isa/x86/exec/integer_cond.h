@@ -11,29 +11,14 @@ static always_inline bool integer_cond(u64 rflags, unsigned cc)
     u64 less = (rflags >> 4 ^ rflags) & X86_SF; /* SF != OF: OF comes down to SF's place */
     u64 v;
     switch (cc >> 1) {
-    case 0:
-        v = rflags & X86_OF;
-        break;
-    case 1:
-        v = rflags & X86_CF;
-        break;
-    case 2:
-        v = rflags & X86_ZF;
-        break;
-    case 3:
-        v = rflags & (X86_CF | X86_ZF);
-        break;
-    case 4:
-        v = rflags & X86_SF;
-        break;
-    case 5:
-        v = rflags & X86_PF;
-        break;
-    case 6:
-        v = less;
-        break;
-    default:
-        v = less | (rflags & X86_ZF);
+    case 0: v = rflags & X86_OF; break;
+    case 1: v = rflags & X86_CF; break;
+    case 2: v = rflags & X86_ZF; break;
+    case 3: v = rflags & (X86_CF | X86_ZF); break;
+    case 4: v = rflags & X86_SF; break;
+    case 5: v = rflags & X86_PF; break;
+    case 6: v = less; break;
+    default: v = less | (rflags & X86_ZF);
     }
     return (v != 0) != (cc & 1);
 }

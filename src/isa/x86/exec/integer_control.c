@@ -82,11 +82,10 @@ static int loop_if(struct x86_cpu *cpu, const struct x86_insn *i, bool condition
 }
 
 INTEGER_HANDLER(loop, loop_if(cpu, i, true))
-INTEGER_HANDLER(loope, loop_if(cpu, i, cpu->s.rflags & X86_ZF))
+INTEGER_HANDLER(loope, loop_if(cpu, i, cpu->s.rflags &X86_ZF))
 INTEGER_HANDLER(loopne, loop_if(cpu, i, !(cpu->s.rflags & X86_ZF)))
-INTEGER_HANDLER(jcxz, integer_gpr(cpu, X86_RCX, i->asz)
-                          ? X86_OK
-                          : x86_jump(cpu, relative(cpu, i, i->osz)))
+INTEGER_HANDLER(jcxz, integer_gpr(cpu, X86_RCX, i->asz) ? X86_OK
+                                                        : x86_jump(cpu, relative(cpu, i, i->osz)))
 
 /* --- Handlers --- */
 
@@ -130,22 +129,14 @@ x86_exec_fn integer_bind_control(const struct x86_insn *i)
                                                                 : TO_REGISTER;
 
     switch (i->op) {
-    case X86_OP_JCC:
-        return jcc_handlers[i->opcode & 15][size];
-    case X86_OP_JMP:
-        return jmp_handlers[to][size];
-    case X86_OP_CALL:
-        return call_handlers[to][size];
-    case X86_OP_RET:
-        return ret_handlers[i->off_imm != 0][size];
-    case X86_OP_LOOP:
-        return loop;
-    case X86_OP_LOOPE:
-        return loope;
-    case X86_OP_LOOPNE:
-        return loopne;
-    case X86_OP_JCXZ:
-        return jcxz;
+    case X86_OP_JCC: return jcc_handlers[i->opcode & 15][size];
+    case X86_OP_JMP: return jmp_handlers[to][size];
+    case X86_OP_CALL: return call_handlers[to][size];
+    case X86_OP_RET: return ret_handlers[i->off_imm != 0][size];
+    case X86_OP_LOOP: return loop;
+    case X86_OP_LOOPE: return loope;
+    case X86_OP_LOOPNE: return loopne;
+    case X86_OP_JCXZ: return jcxz;
     }
     return NULL;
 }

@@ -183,16 +183,11 @@ x86_exec_fn integer_bind_exchange(const struct x86_insn *i)
     bool memory = i->flags & X86_I_MEM;
 
     switch (i->op) {
-    case X86_OP_XCHG:
-        return xchg_handlers[memory][size];
-    case X86_OP_XADD:
-        return xadd_handlers[memory][size];
-    case X86_OP_CMPXCHG:
-        return cmpxchg_handlers[memory][size];
-    case X86_OP_CMPXCHG8B:
-        return cmpxchg8b;
-    case X86_OP_CMPXCHG16B:
-        return cmpxchg16b;
+    case X86_OP_XCHG: return xchg_handlers[memory][size];
+    case X86_OP_XADD: return xadd_handlers[memory][size];
+    case X86_OP_CMPXCHG: return cmpxchg_handlers[memory][size];
+    case X86_OP_CMPXCHG8B: return cmpxchg8b;
+    case X86_OP_CMPXCHG16B: return cmpxchg16b;
     }
     return NULL;
 }

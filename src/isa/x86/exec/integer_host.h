@@ -27,29 +27,17 @@ static always_inline void host_flags_unpack(u64 *rflags, u16 ax)
 /* Repeats a statement macro X(suffix, operand modifier) for the operand size. */
 #define HOST_BY_SIZE(size, X)                                                                      \
     switch (size) {                                                                                \
-    case 1:                                                                                        \
-        X("b", "b");                                                                               \
-        break;                                                                                     \
-    case 2:                                                                                        \
-        X("w", "w");                                                                               \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        X("l", "k");                                                                               \
-        break;                                                                                     \
-    default:                                                                                       \
-        X("q", "q");                                                                               \
+    case 1: X("b", "b"); break;                                                                    \
+    case 2: X("w", "w"); break;                                                                    \
+    case 4: X("l", "k"); break;                                                                    \
+    default: X("q", "q");                                                                          \
     }
 /* For instructions without a byte form. */
 #define HOST_BY_SIZE_NO8(size, X)                                                                  \
     switch (size) {                                                                                \
-    case 2:                                                                                        \
-        X("w", "w");                                                                               \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        X("l", "k");                                                                               \
-        break;                                                                                     \
-    default:                                                                                       \
-        X("q", "q");                                                                               \
+    case 2: X("w", "w"); break;                                                                    \
+    case 4: X("l", "k"); break;                                                                    \
+    default: X("q", "q");                                                                          \
     }
 
 /* a = a op b; every status flag is written, none is read. */

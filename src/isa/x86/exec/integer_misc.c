@@ -92,7 +92,8 @@ static int movdiri(struct x86_cpu *cpu, const struct x86_insn *i)
     return x86_store(cpu, i->seg, integer_ea(cpu, i), size, integer_get(cpu, i->place[1], size));
 }
 
-/* 64 bytes to ES:reg, which must be aligned; the address size is the register's [SDM2 MOVDIR64B]. */
+/* 64 bytes to ES:reg, which must be aligned; the address size is the register's [SDM2 MOVDIR64B].
+ */
 static int movdir64b(struct x86_cpu *cpu, const struct x86_insn *i)
 {
     u8 line[64];
@@ -144,20 +145,13 @@ static int rdseed(struct x86_cpu *cpu, const struct x86_insn *i)
 x86_exec_fn integer_bind_misc(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_CLC:
-        return clc;
-    case X86_OP_STC:
-        return stc;
-    case X86_OP_CMC:
-        return cmc;
-    case X86_OP_CLD:
-        return cld;
-    case X86_OP_STD:
-        return std;
-    case X86_OP_LAHF:
-        return lahf;
-    case X86_OP_SAHF:
-        return sahf;
+    case X86_OP_CLC: return clc;
+    case X86_OP_STC: return stc;
+    case X86_OP_CMC: return cmc;
+    case X86_OP_CLD: return cld;
+    case X86_OP_STD: return std;
+    case X86_OP_LAHF: return lahf;
+    case X86_OP_SAHF: return sahf;
     case X86_OP_NOP:
     case X86_OP_PAUSE:
     case X86_OP_PREFETCH:
@@ -166,28 +160,18 @@ x86_exec_fn integer_bind_misc(const struct x86_insn *i)
     case X86_OP_PREFETCHNTA:
     case X86_OP_PREFETCHT0:
     case X86_OP_PREFETCHT1:
-    case X86_OP_PREFETCHT2:
-        return nop;
-    case X86_OP_LFENCE:
-        return lfence;
-    case X86_OP_SFENCE:
-        return sfence;
-    case X86_OP_MFENCE:
-        return mfence;
+    case X86_OP_PREFETCHT2: return nop;
+    case X86_OP_LFENCE: return lfence;
+    case X86_OP_SFENCE: return sfence;
+    case X86_OP_MFENCE: return mfence;
     case X86_OP_CLFLUSH:
     case X86_OP_CLFLUSHOPT:
-    case X86_OP_CLWB:
-        return flush_line;
-    case X86_OP_MOVDIRI:
-        return movdiri;
-    case X86_OP_MOVDIR64B:
-        return movdir64b;
-    case X86_OP_CLZERO:
-        return clzero;
-    case X86_OP_RDRAND:
-        return rdrand;
-    case X86_OP_RDSEED:
-        return rdseed;
+    case X86_OP_CLWB: return flush_line;
+    case X86_OP_MOVDIRI: return movdiri;
+    case X86_OP_MOVDIR64B: return movdir64b;
+    case X86_OP_CLZERO: return clzero;
+    case X86_OP_RDRAND: return rdrand;
+    case X86_OP_RDSEED: return rdseed;
     }
     return NULL;
 }

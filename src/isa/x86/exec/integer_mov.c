@@ -59,10 +59,8 @@ static always_inline int mov_or(struct x86_cpu *cpu, const struct x86_insn *i, u
 static always_inline u64 extend(u64 v, unsigned from, bool sign)
 {
     switch (from) {
-    case 1:
-        return sign ? (u64)(i64)(i8)v : (u8)v;
-    case 2:
-        return sign ? (u64)(i64)(i16)v : (u16)v;
+    case 1: return sign ? (u64)(i64)(i8)v : (u8)v;
+    case 2: return sign ? (u64)(i64)(i16)v : (u16)v;
     }
     return sign ? (u64)(i64)(i32)v : (u32)v;
 }
@@ -96,7 +94,7 @@ static always_inline int lea(struct x86_cpu *cpu, const struct x86_insn *i, unsi
 
 static always_inline u64 swap_bytes(u64 v, unsigned size)
 {
-    return size == 8 ? __builtin_bswap64(v)
+    return size == 8   ? __builtin_bswap64(v)
            : size == 4 ? __builtin_bswap32((u32)v)
                        : __builtin_bswap16((u16)v);
 }
@@ -212,9 +210,9 @@ MOV_SIZE(1)
 MOV_SIZE(2)
 MOV_SIZE(4)
 MOV_SIZE(8)
-static const struct integer_handlers mov = {
-    {INTEGER_BY_SIZE(mov, _rr), INTEGER_BY_SIZE(mov, _ri), INTEGER_BY_SIZE(mov, _rm),
-     INTEGER_BY_SIZE(mov, _mr), INTEGER_BY_SIZE(mov, _mi)}};
+static const struct integer_handlers mov = {{INTEGER_BY_SIZE(mov, _rr), INTEGER_BY_SIZE(mov, _ri),
+                                             INTEGER_BY_SIZE(mov, _rm), INTEGER_BY_SIZE(mov, _mr),
+                                             INTEGER_BY_SIZE(mov, _mi)}};
 static const x86_exec_fn mov_from_offset[] = INTEGER_BY_SIZE(mov, _ro);
 static const x86_exec_fn mov_to_offset[] = INTEGER_BY_SIZE(mov, _or);
 
@@ -287,29 +285,20 @@ x86_exec_fn integer_bind_mov(const struct x86_insn *i)
         if (form->opnd[1].kind == X86_OPND_O)
             return mov_from_offset[integer_size_index(x86_opnd_bytes(i, 0))];
         return integer_pick(&mov, i);
-    case X86_OP_MOVNTI:
-        return integer_pick(&mov, i);
+    case X86_OP_MOVNTI: return integer_pick(&mov, i);
     case X86_OP_MOVZX:
         return movzx_handlers[from_memory][integer_size_index(x86_opnd_bytes(i, 1))][size];
     case X86_OP_MOVSX:
     case X86_OP_MOVSXD:
         return movsx_handlers[from_memory][integer_size_index(x86_opnd_bytes(i, 1))][size];
-    case X86_OP_LEA:
-        return lea_handlers[size];
-    case X86_OP_BSWAP:
-        return bswap_handlers[size];
-    case X86_OP_MOVBE:
-        return movbe_handlers[from_memory][size];
-    case X86_OP_XLAT:
-        return xlat;
-    case X86_OP_CBW:
-        return widen_handlers[size];
-    case X86_OP_CWD:
-        return spread_handlers[size];
-    case X86_OP_CMOVCC:
-        return cmov_handlers[i->opcode & 15][from_memory][size];
-    case X86_OP_SETCC:
-        return setcc_handlers[i->opcode & 15][integer_in_memory(i, 0)];
+    case X86_OP_LEA: return lea_handlers[size];
+    case X86_OP_BSWAP: return bswap_handlers[size];
+    case X86_OP_MOVBE: return movbe_handlers[from_memory][size];
+    case X86_OP_XLAT: return xlat;
+    case X86_OP_CBW: return widen_handlers[size];
+    case X86_OP_CWD: return spread_handlers[size];
+    case X86_OP_CMOVCC: return cmov_handlers[i->opcode & 15][from_memory][size];
+    case X86_OP_SETCC: return setcc_handlers[i->opcode & 15][integer_in_memory(i, 0)];
     }
     return NULL;
 }

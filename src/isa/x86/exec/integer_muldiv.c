@@ -174,16 +174,13 @@ x86_exec_fn integer_bind_muldiv(const struct x86_insn *i)
     bool memory = i->flags & X86_I_MEM;
 
     switch (i->op) {
-    case X86_OP_MUL:
-        return mul_handlers[memory][size];
+    case X86_OP_MUL: return mul_handlers[memory][size];
     case X86_OP_IMUL:
         if (o[1].kind == X86_OPND_NONE)
             return imul_handlers[memory][size];
         return imul_result_handlers[o[2].kind == X86_OPND_I][memory][size];
-    case X86_OP_DIV:
-        return div_handlers[memory][size];
-    case X86_OP_IDIV:
-        return idiv_handlers[memory][size];
+    case X86_OP_DIV: return div_handlers[memory][size];
+    case X86_OP_IDIV: return idiv_handlers[memory][size];
     }
     return NULL;
 }

@@ -39,7 +39,8 @@ INTEGER_HANDLERS(rcr, host_rcr, true)
 #define SHLD_ASM(s, m) HOST_DOUBLE_ASM("shld", s, m)
 #define SHRD_ASM(s, m) HOST_DOUBLE_ASM("shrd", s, m)
 
-static always_inline u64 host_double(u64 a, u64 src, u8 count, unsigned size, u64 *rflags, bool left)
+static always_inline u64 host_double(u64 a, u64 src, u8 count, unsigned size, u64 *rflags,
+                                     bool left)
 {
     u16 ax = host_flags_pack(*rflags);
     if (left)
@@ -73,9 +74,8 @@ static always_inline int double_m(struct x86_cpu *cpu, const struct x86_insn *i,
         return r;
     u64 b = integer_get(cpu, i->place[1], size);
     bool done;
-    return x86_rmw_end(cpu, &m,
-                       host_double(m.old, b, double_count(cpu, i), size, &cpu->s.rflags, left),
-                       &done);
+    return x86_rmw_end(
+        cpu, &m, host_double(m.old, b, double_count(cpu, i), size, &cpu->s.rflags, left), &done);
 }
 
 #define DOUBLE_SIZE(n)                                                                             \
@@ -94,20 +94,13 @@ static const x86_exec_fn double_handlers[2][2][4] = {
 x86_exec_fn integer_bind_shift(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_SHL:
-        return integer_pick(&shl, i);
-    case X86_OP_SHR:
-        return integer_pick(&shr, i);
-    case X86_OP_SAR:
-        return integer_pick(&sar, i);
-    case X86_OP_ROL:
-        return integer_pick(&rol, i);
-    case X86_OP_ROR:
-        return integer_pick(&ror, i);
-    case X86_OP_RCL:
-        return integer_pick(&rcl, i);
-    case X86_OP_RCR:
-        return integer_pick(&rcr, i);
+    case X86_OP_SHL: return integer_pick(&shl, i);
+    case X86_OP_SHR: return integer_pick(&shr, i);
+    case X86_OP_SAR: return integer_pick(&sar, i);
+    case X86_OP_ROL: return integer_pick(&rol, i);
+    case X86_OP_ROR: return integer_pick(&ror, i);
+    case X86_OP_RCL: return integer_pick(&rcl, i);
+    case X86_OP_RCR: return integer_pick(&rcr, i);
     case X86_OP_SHLD:
     case X86_OP_SHRD:
         return double_handlers[i->op == X86_OP_SHRD][integer_in_memory(i, 0)]

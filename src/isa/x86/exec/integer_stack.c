@@ -163,16 +163,11 @@ x86_exec_fn integer_bind_stack(const struct x86_insn *i)
         if (o[0].kind == X86_OPND_I)
             return push_i_handlers[size];
         return integer_in_memory(i, 0) ? push_m_handlers[size] : push_r_handlers[size];
-    case X86_OP_POP:
-        return segment ? NULL : pop_handlers[integer_in_memory(i, 0)][size];
-    case X86_OP_PUSHA:
-        return pusha;
-    case X86_OP_POPA:
-        return popa;
-    case X86_OP_ENTER:
-        return enter;
-    case X86_OP_LEAVE:
-        return leave;
+    case X86_OP_POP: return segment ? NULL : pop_handlers[integer_in_memory(i, 0)][size];
+    case X86_OP_PUSHA: return pusha;
+    case X86_OP_POPA: return popa;
+    case X86_OP_ENTER: return enter;
+    case X86_OP_LEAVE: return leave;
     }
     return NULL;
 }

@@ -204,9 +204,8 @@ STRING_HANDLERS(lods, no_bulk)
     COMPARE_SIZE(name, 2)                                                                          \
     COMPARE_SIZE(name, 4)                                                                          \
     COMPARE_SIZE(name, 8)                                                                          \
-    static const x86_exec_fn name##_handlers[3][4] = {INTEGER_BY_SIZE(name, ),                     \
-                                                      INTEGER_BY_SIZE(repe_##name, ),              \
-                                                      INTEGER_BY_SIZE(repne_##name, )};
+    static const x86_exec_fn name##_handlers[3][4] = {                                             \
+        INTEGER_BY_SIZE(name, ), INTEGER_BY_SIZE(repe_##name, ), INTEGER_BY_SIZE(repne_##name, )};
 COMPARE_HANDLERS(cmps)
 COMPARE_HANDLERS(scas)
 
@@ -216,16 +215,11 @@ x86_exec_fn integer_bind_string(const struct x86_insn *i)
     unsigned repne = (i->flags & X86_I_REPNE) != 0, rep = repne || (i->flags & X86_I_REP);
 
     switch (i->op) {
-    case X86_OP_MOVS:
-        return movs_handlers[rep][size];
-    case X86_OP_STOS:
-        return stos_handlers[rep][size];
-    case X86_OP_LODS:
-        return lods_handlers[rep][size];
-    case X86_OP_CMPS:
-        return cmps_handlers[rep + repne][size];
-    case X86_OP_SCAS:
-        return scas_handlers[rep + repne][size];
+    case X86_OP_MOVS: return movs_handlers[rep][size];
+    case X86_OP_STOS: return stos_handlers[rep][size];
+    case X86_OP_LODS: return lods_handlers[rep][size];
+    case X86_OP_CMPS: return cmps_handlers[rep + repne][size];
+    case X86_OP_SCAS: return scas_handlers[rep + repne][size];
     }
     return NULL;
 }
