@@ -117,6 +117,8 @@ static int read_module(struct boot_plan *p, struct boot_input *in, const char *p
 {
     struct image *im = &in->module[in->module_count];
     int ret = image_load(im, path, plan_ram_size(p), e);
+    if (ret == -EFBIG)
+        err_hint(e, "give the machine more memory (--memory)");
     if (ret)
         return ret;
     in->module_text[in->module_count++] = text;
