@@ -2,6 +2,7 @@
 /* What the comparison with the host can't see: control-register checks, x87 pointers, save formats,
  * state from outside, full code memory. */
 #include "base/bits.h"
+#include "base/os.h"
 #include "vector_rig.h"
 
 #include <setjmp.h>
@@ -459,6 +460,49 @@ static void test_release_gives_host_defaults(void **state)
     assert_int_equal(load32(rig_cpu.s.xsave + MXCSR), 0xff80);
 }
 
+/* Two processors make and run the same stubs at once. */
+static void *add_many(void *context)
+{
+    struct x86_cpu *cpu = context;
+    const struct x86_decode_config cfg = {.mode = X86_MODE64, .vendor = rig_model.vendor};
+    for (unsigned n = 0; n < 20000; n++) {
+        /* pextrw r32, xmm, imm8 */
+        const u8 code[16] = {0x66, (u8)(0x40 | (n >> 9 & 4)), 0x0f, 0xc5, (u8)(0xc1 | (n & 7) << 3),
+                             (u8)(n >> 3)};
+        struct x86_insn i;
+        if (x86_decode(&i, code, 15, cfg) != X86_DECODE_OK)
+            return NULL;
+        i.exec = x86_bind_vector(cpu, &i, code);
+        if (!i.exec || i.exec(cpu, &i) != X86_OK || cpu->s.gpr[i.reg] != 0x1100 + (n >> 3 & 7))
+            return NULL;
+    }
+    x86_vector_release(cpu);
+    return cpu;
+}
+
+static struct x86_cpu second;
+static void *second_done;
+
+static void *add_many_and_tell(void *context)
+{
+    second_done = add_many(context);
+    return NULL;
+}
+
+static void test_two_processors(void **state)
+{
+    struct os_thread *t;
+    start(X86_MODE64);
+    for (unsigned n = 0; n < 8; n++)
+        store16(rig_cpu.s.xsave + XMM + 16 + 2 * n, (u16)(0x1100 + n));
+    memcpy(&second, &rig_cpu, sizeof second);
+    assert_int_equal(os_thread_create(&t, "second", add_many_and_tell, &second, NULL), 0);
+    void *first_done = add_many(&rig_cpu);
+    os_thread_join(t);
+    assert_ptr_equal(first_done, &rig_cpu);
+    assert_ptr_equal(second_done, &second);
+}
+
 /* More instructions than code memory holds: the rest still runs. */
 static void test_full_code_memory(void **state)
 {
@@ -512,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_hostile_state),
         cmocka_unit_test(test_initial_components),
         cmocka_unit_test(test_release_gives_host_defaults),
+        cmocka_unit_test(test_two_processors),
         cmocka_unit_test(test_full_code_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,15 +40,23 @@ static bool names_vector_state(const struct x86_insn *insn)
            insn->op == X86_OP_VZEROUPPER;
 }
 
+/* Filled once: another processor must not see it while it is being made. */
 static const struct x86_cpu_model *host_model(void)
 {
     static struct x86_cpu_model host;
-    static u8 known;
-    /* Several processors may fill it at once, with the same values. */
-    if (!__atomic_load_n(&known, __ATOMIC_ACQUIRE)) {
+    enum { ABSENT, BEING_MADE, READY };
+    static u32 state;
+    u32 seen = ABSENT;
+
+    if (likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) == READY))
+        return &host;
+    if (__atomic_compare_exchange_n(&state, &seen, BEING_MADE, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
         x86_model_host(&host);
-        __atomic_store_n(&known, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&state, READY, __ATOMIC_RELEASE);
     }
+    while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != READY)
+        __builtin_ia32_pause();
     return &host;
 }
 
