@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "cli/command.h"
+#include "cli/console_tail.h"
 #include "host/chardev_fd.h"
 #include "host/terminal.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIGNALS_BEFORE_STOP = 3 };
+enum { SIGNALS_BEFORE_STOP = 3, CONSOLE_LINES = 20 };
 
 static void on_exited(void *ctx, int status)
 {
@@ -76,6 +77,10 @@ int guest_command_open(struct guest_command *g, struct os_loop *loop, struct run
         terminal_size(STDIN_FILENO, &c.columns, &c.rows);
     }
     int rc = open_streams(g, loop, filter, e);
+    if (!rc && !r->machine.serial[0]) {
+        rc = console_tail_create(&g->console, e);
+        r->machine.serial[0] = g->console;
+    }
     if (rc)
         return rc;
     c.in = g->in;
@@ -103,6 +108,11 @@ void guest_command_signal(struct guest_command *g, int number)
         u16 columns, rows;
         terminal_size(STDIN_FILENO, &columns, &rows);
         agent_resize(g->agent, columns, rows);
+    } else if (!agent_is_there(g->agent)) {
+        /* The guest still boots, or never will get there: the user wants it to end. */
+        g->ended = true;
+        g->status = 128 + number;
+        g->stop(g->ctx);
     } else if (++g->signals < SIGNALS_BEFORE_STOP) {
         agent_signal(g->agent, number);
     } else {
@@ -120,7 +130,10 @@ int guest_command_status(const struct guest_command *g, bool by_user)
         cli_note("ended by the user");
     } else {
         cli_note("the guest ended before the command did");
-        cli_note("--serial file:PATH keeps what it said on its console");
+        if (!g->console)
+            cli_note("hint: --serial file:PATH keeps what it says on its console");
     }
+    if (g->console && !by_user)
+        console_tail_show(g->console, CONSOLE_LINES);
     return STATUS_MONITOR;
 }

@@ -10,6 +10,7 @@
 struct guest_command {
     struct agent *agent;
     struct chardev *in, *out, *error;
+    struct chardev *console; /* kept when the user sends the kernel's console nowhere; the machine's */
     bool terminal; /* the command gets one, ours goes raw */
     bool ended;    /* with a status, or a reason why there is none */
     int status;

@@ -200,10 +200,13 @@ static int default_append(struct run_request *r, struct err *e)
     int err = 0;
     if (r->machine.boot != BOOT_MULTIBOOT && !strstr(r->append, "console="))
         err = set_append(r, "console=ttyS0", e);
-    /* Nobody sits at the guest of a command: a panic must end it, not wait. Two thirds of an
-     * interpreted boot are the kernel's tests of its own ciphers, which this guest does not need. */
-    if (!err && r->command)
+    /* Nobody sits at the guest of a command: a panic must end it, not wait or start over. Two thirds
+     * of an interpreted boot are the kernel's tests of its own ciphers, which this guest does not
+     * need. */
+    if (!err && r->command) {
+        r->machine.no_reboot = true;
         err = set_append(r, "quiet panic=-1 cryptomgr.notests " AGENT_KERNEL_FLAG, e);
+    }
     r->machine.append = r->append;
     return err;
 }

@@ -105,7 +105,7 @@ static int open_serials(struct session *s, struct err *e)
 {
     struct run_request *r = s->request;
     if (!r->serials)
-        r->serial[r->serials++] = r->command ? "null" : "stdio";
+        r->serial[r->serials++] = r->command ? "none" : "stdio";
     for (unsigned i = 0; i < r->serials; i++) {
         int err = 0;
         if (!strcmp(r->serial[i], "stdio"))

@@ -337,6 +337,12 @@ void agent_ports(struct agent *a, struct machine_port ports[AGENT_PORTS])
     ports[3] = (struct machine_port){AGENT_PORT_STDERR, &a->error.dev};
 }
 
+bool agent_is_there(struct agent *a)
+{
+    with_lock(&a->lock);
+    return a->greeted;
+}
+
 void agent_signal(struct agent *a, int number)
 {
     u32 n = (u32)number;

@@ -31,6 +31,8 @@ int agent_create(struct agent **out, struct os_loop *loop, const struct agent_co
 void agent_destroy(struct agent *a);
 /* The ports for the machine's console. */
 void agent_ports(struct agent *a, struct machine_port ports[AGENT_PORTS]);
+/* The guest's end has reported for duty: before that there may be no agent in the guest at all. */
+bool agent_is_there(struct agent *a);
 /* Any thread; also before the command runs: it then gets the signal at its start. */
 void agent_signal(struct agent *a, int number);
 void agent_resize(struct agent *a, u16 columns, u16 rows);
