@@ -180,21 +180,26 @@ static void vm86(void **state)
 /* Faults of the delivery itself: vector and error code, for external and software interrupts. */
 static void gate_faults(void **state)
 {
-    enum trouble { LIMIT, TYPE, ABSENT, NULL_CODE, NOT_CODE, CODE_ABSENT, OUTSIDE_GDT, TSS_LIMIT,
-                   BAD_SS };
+    enum trouble {
+        LIMIT,
+        TYPE,
+        ABSENT,
+        NULL_CODE,
+        NOT_CODE,
+        CODE_ABSENT,
+        OUTSIDE_GDT,
+        TSS_LIMIT,
+        BAD_SS
+    };
     static const struct {
         enum trouble trouble;
         u8 vector;
         u16 error;
     } rows[] = {
-        {LIMIT, X86_GP, VECTOR * 8 + 2},
-        {TYPE, X86_GP, VECTOR * 8 + 2},
-        {ABSENT, X86_NP, VECTOR * 8 + 2},
-        {NULL_CODE, X86_GP, 0},
-        {NOT_CODE, X86_GP, SEL_DATA0},
-        {CODE_ABSENT, X86_NP, SEL_FREE},
-        {OUTSIDE_GDT, X86_GP, 0xff8},
-        {TSS_LIMIT, X86_TS, SEL_TSS},
+        {LIMIT, X86_GP, VECTOR * 8 + 2},  {TYPE, X86_GP, VECTOR * 8 + 2},
+        {ABSENT, X86_NP, VECTOR * 8 + 2}, {NULL_CODE, X86_GP, 0},
+        {NOT_CODE, X86_GP, SEL_DATA0},    {CODE_ABSENT, X86_NP, SEL_FREE},
+        {OUTSIDE_GDT, X86_GP, 0xff8},     {TSS_LIMIT, X86_TS, SEL_TSS},
         {BAD_SS, X86_TS, SEL_CODE0},
     };
     struct world *w = *state;
@@ -256,16 +261,16 @@ static void gate_privilege(void **state)
 static void double_faults(void **state)
 {
     enum { SERIAL, DOUBLE, SHUTDOWN };
-    static const u8 first[] = {X86_DB, X86_UD, X86_DE, X86_GP, X86_NP, X86_TS, X86_SS_FAULT,
-                               X86_PF_FAULT, X86_DF_ABORT, VECTOR};
+    static const u8 first[] = {X86_DB, X86_UD,       X86_DE,       X86_GP,       X86_NP,
+                               X86_TS, X86_SS_FAULT, X86_PF_FAULT, X86_DF_ABORT, VECTOR};
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_LEN(first); i++)
         for (unsigned second = 0; second < 2; second++) { /* #NP of the gate, #PF of the IDT */
             bool contributory = first[i] == X86_DE || (first[i] >= X86_TS && first[i] <= X86_GP);
-            int want = first[i] == X86_DF_ABORT                      ? SHUTDOWN
-                       : first[i] == X86_PF_FAULT                    ? DOUBLE
-                       : contributory && !second                     ? DOUBLE
-                                                                     : SERIAL;
+            int want = first[i] == X86_DF_ABORT   ? SHUTDOWN
+                       : first[i] == X86_PF_FAULT ? DOUBLE
+                       : contributory && !second  ? DOUBLE
+                                                  : SERIAL;
             world_reset(w);
             world_long(w, 0);
             for (unsigned v = 0; v < 32; v++)
@@ -284,8 +289,9 @@ static void double_faults(void **state)
             struct x86_event ev = first[i] == VECTOR ? external(VECTOR) : exception(first[i], 0);
             int r = x86_deliver(&w->cpu, &ev);
             unsigned next = second ? X86_PF_FAULT : X86_NP;
-            if (want == SHUTDOWN ? r != X86_TRIPLE || w->cpu.s.run_state != X86_SHUTDOWN
-                                 : r != X86_OK || w->cpu.s.rip != HANDLER + (want == DOUBLE ? 8 : next))
+            if (want == SHUTDOWN
+                    ? r != X86_TRIPLE || w->cpu.s.run_state != X86_SHUTDOWN
+                    : r != X86_OK || w->cpu.s.rip != HANDLER + (want == DOUBLE ? 8 : next))
                 fail_msg("first %u second %u: result %d, rip %llx", first[i], next, r,
                          (unsigned long long)w->cpu.s.rip);
             if (want == DOUBLE)
@@ -470,12 +476,18 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(real_mode),     cmocka_unit_test(same_level),
-        cmocka_unit_test(inner_level),   cmocka_unit_test(long_mode),
-        cmocka_unit_test(vm86),          cmocka_unit_test(gate_faults),
-        cmocka_unit_test(gate_privilege), cmocka_unit_test(double_faults),
-        cmocka_unit_test(triple_fault),  cmocka_unit_test(shadows),
-        cmocka_unit_test(task_gate),     cmocka_unit_test(debug_traps),
+        cmocka_unit_test(real_mode),
+        cmocka_unit_test(same_level),
+        cmocka_unit_test(inner_level),
+        cmocka_unit_test(long_mode),
+        cmocka_unit_test(vm86),
+        cmocka_unit_test(gate_faults),
+        cmocka_unit_test(gate_privilege),
+        cmocka_unit_test(double_faults),
+        cmocka_unit_test(triple_fault),
+        cmocka_unit_test(shadows),
+        cmocka_unit_test(task_gate),
+        cmocka_unit_test(debug_traps),
         cmocka_unit_test(debug_registers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -15,8 +15,15 @@
 static void segment_checks(void **state)
 {
     enum { OK = 0, GP = X86_GP, SS = X86_SS_FAULT };
-    enum { RW = 0x093, RO = 0x091, DOWN16 = 0x097, DOWN32 = 0x497, XO = 0x099, XR = 0x09b,
-           ABSENT = X86_SEG_UNUSABLE };
+    enum {
+        RW = 0x093,
+        RO = 0x091,
+        DOWN16 = 0x097,
+        DOWN32 = 0x497,
+        XO = 0x099,
+        XR = 0x09b,
+        ABSENT = X86_SEG_UNUSABLE
+    };
     static const struct {
         unsigned seg, attr;
         u32 limit;
@@ -249,8 +256,8 @@ static void rmw_places(void **state)
     static const struct {
         unsigned off;
         bool exclusive;
-    } rows[] = {{0, false}, {8, false}, {56, false}, {57, true}, {60, true}, {63, true},
-                {0xff8, false}, {0xffc, true}};
+    } rows[] = {{0, false}, {8, false}, {56, false},    {57, true},
+                {60, true}, {63, true}, {0xff8, false}, {0xffc, true}};
     struct world *w = *state;
     world_reset(w);
     world_long(w, 0);
@@ -362,11 +369,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(segment_checks),  cmocka_unit_test(real_mode_limit),
-        cmocka_unit_test(canonical),       cmocka_unit_test(alignment_check),
-        cmocka_unit_test(mmio),            cmocka_unit_test(watched_page),
-        cmocka_unit_test(wide_access),     cmocka_unit_test(store_buffer),
-        cmocka_unit_test(rmw_places),      cmocka_unit_test(rmw_atomic),
+        cmocka_unit_test(segment_checks), cmocka_unit_test(real_mode_limit),
+        cmocka_unit_test(canonical),      cmocka_unit_test(alignment_check),
+        cmocka_unit_test(mmio),           cmocka_unit_test(watched_page),
+        cmocka_unit_test(wide_access),    cmocka_unit_test(store_buffer),
+        cmocka_unit_test(rmw_places),     cmocka_unit_test(rmw_atomic),
         cmocka_unit_test(cmpxchg16),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -24,15 +24,19 @@ struct shape {
     unsigned leaf_level; /* 1: 4 KiB, 2: 2 or 4 MiB, 3: 1 GiB */
 };
 static const struct shape shapes[] = {
-    {"32-bit 4K", LEGACY, 1}, {"32-bit 4M", LEGACY, 2}, {"PAE 4K", PAE, 1},
-    {"PAE 2M", PAE, 2},       {"4-level 4K", FOUR_LEVEL, 1}, {"4-level 2M", FOUR_LEVEL, 2},
+    {"32-bit 4K", LEGACY, 1},
+    {"32-bit 4M", LEGACY, 2},
+    {"PAE 4K", PAE, 1},
+    {"PAE 2M", PAE, 2},
+    {"4-level 4K", FOUR_LEVEL, 1},
+    {"4-level 2M", FOUR_LEVEL, 2},
     {"4-level 1G", FOUR_LEVEL, 3},
 };
 
 struct tables {
     u64 upper_at, leaf_at; /* physical addresses of the two entries; upper 0: there is none */
     u64 lin;
-    unsigned size;         /* of an entry */
+    unsigned size; /* of an entry */
 };
 
 /* Builds tables whose two lowest entries are given rights; levels above allow everything. */
@@ -142,9 +146,11 @@ static void check_one(struct world *w, const struct shape *s, u64 upper, u64 lea
         assert_true(after & A);
         assert_int_equal((after & D) != 0, access == X86_WRITE);
         assert_int_equal(pa, s->leaf_level == 1 ? 0x200123
-                                                : (t.lin & ((s->leaf_level == 3 ? 1u << 30
+                                                : (t.lin & ((s->leaf_level == 3  ? 1u << 30
                                                              : s->mode == LEGACY ? 1u << 22
-                                                                                 : 1u << 21) - 1)) | 0x123);
+                                                                                 : 1u << 21) -
+                                                            1)) |
+                                                      0x123);
         if (t.upper_at) {
             u64 up = ram_get(w, t.upper_at, t.size);
             assert_true(up & A);
@@ -180,19 +186,19 @@ static void reserved_bits(void **state)
         bool bad;
     } rows[] = {
         {0, 0, 0, false},
-        {1, 0, (u64)1 << 21, true},   /* 4 MiB page: bit 21 */
-        {1, 0, (u64)1 << 13, false},  /* PSE-36: physical bit 32 */
-        {1, 0, (u64)1 << 20, false},  /* bit 39: the last one of 40 */
-        {2, 0, (u64)1 << 40, true},   /* beyond MAXPHYADDR */
+        {1, 0, (u64)1 << 21, true},  /* 4 MiB page: bit 21 */
+        {1, 0, (u64)1 << 13, false}, /* PSE-36: physical bit 32 */
+        {1, 0, (u64)1 << 20, false}, /* bit 39: the last one of 40 */
+        {2, 0, (u64)1 << 40, true},  /* beyond MAXPHYADDR */
         {2, (u64)1 << 45, 0, true},
-        {2, 0, (u64)1 << 55, true},   /* PAE: 62:52 reserved */
-        {4, 0, (u64)1 << 55, false},  /* 4-level: ignored */
+        {2, 0, (u64)1 << 55, true},  /* PAE: 62:52 reserved */
+        {4, 0, (u64)1 << 55, false}, /* 4-level: ignored */
         {4, 0, (u64)1 << 51, true},
-        {5, 0, (u64)1 << 13, true},   /* 2 MiB page: 20:13 */
-        {5, 0, (u64)1 << 12, false},  /* PAT */
+        {5, 0, (u64)1 << 13, true},  /* 2 MiB page: 20:13 */
+        {5, 0, (u64)1 << 12, false}, /* PAT */
         {5, 0, (u64)1 << 20, true},
-        {6, 0, (u64)1 << 29, true},   /* 1 GiB page: 29:13 */
-        {6, PS, 0, true},             /* PML4 entry with PS */
+        {6, 0, (u64)1 << 29, true}, /* 1 GiB page: 29:13 */
+        {6, PS, 0, true},           /* PML4 entry with PS */
     };
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -161,7 +161,8 @@ static void selector_questions(void **state)
         bool verr = s->rflags & X86_ZF;
         assert_int_equal(RUN_FAULT(w, 0x0f, 0x00, 0xe9), NO_FAULT); /* verw cx */
         bool verw = s->rflags & X86_ZF;
-        if (lar != rows[i].lar || lsl != rows[i].lsl || verr != rows[i].verr || verw != rows[i].verw)
+        if (lar != rows[i].lar || lsl != rows[i].lsl || verr != rows[i].verr ||
+            verw != rows[i].verw)
             fail_msg("row %zu: lar %d lsl %d verr %d verw %d", i, lar, lsl, verr, verw);
         assert_int_equal(s->gpr[X86_RAX], lar ? rows[i].rights : 0x5555);
         assert_int_equal(s->gpr[X86_RDX], lsl ? rows[i].limit : 0x5555);
@@ -344,8 +345,8 @@ static void mode_switches(void **state)
     s->efer = 0;
     for (unsigned i = 0; i < X86_SREG_COUNT; i++)
         s->seg[i] = (struct x86_segment){.limit = 0xffff, .attr = 0x93};
-    s->seg[X86_CS] = (struct x86_segment){
-        .base = AT_CODE, .sel = AT_CODE >> 4, .limit = 0xffff, .attr = 0x9b};
+    s->seg[X86_CS] =
+        (struct x86_segment){.base = AT_CODE, .sel = AT_CODE >> 4, .limit = 0xffff, .attr = 0x9b};
     s->rip = 0;
     x86_cpu_derive(&w->cpu);
     assert_int_equal(w->cpu.mode, X86_MODE16);
@@ -394,14 +395,22 @@ static void msrs(void **state)
         u64 value;
         bool good;
     } rows[] = {
-        {0xc0000082, 0xffffffff81000000, true},  {0xc0000082, (u64)1 << 47, false}, /* LSTAR */
-        {0xc0000100, 0x7fff00001000, true},      {0xc0000101, (u64)1 << 63, false}, /* FS, GS */
-        {0xc0000102, 0xffff888000000000, true},  {0xc0000084, 0x47700, true},
-        {0xc0000103, 5, true},                   {0xc0000103, (u64)1 << 32, false},
-        {0x277, 0x0007040600070406, true},       {0x277, 2, false}, /* PAT */
-        {0x174, 0x10, true},                     {0x175, (u64)1 << 48, false},
-        {0xc0000080, (u64)1 << 11 | 0x501, true}, {0xc0000080, (u64)1 << 40, false},
-        {0xfe, 0, false},                        {0x12345, 0, false},
+        {0xc0000082, 0xffffffff81000000, true},
+        {0xc0000082, (u64)1 << 47, false}, /* LSTAR */
+        {0xc0000100, 0x7fff00001000, true},
+        {0xc0000101, (u64)1 << 63, false}, /* FS, GS */
+        {0xc0000102, 0xffff888000000000, true},
+        {0xc0000084, 0x47700, true},
+        {0xc0000103, 5, true},
+        {0xc0000103, (u64)1 << 32, false},
+        {0x277, 0x0007040600070406, true},
+        {0x277, 2, false}, /* PAT */
+        {0x174, 0x10, true},
+        {0x175, (u64)1 << 48, false},
+        {0xc0000080, (u64)1 << 11 | 0x501, true},
+        {0xc0000080, (u64)1 << 40, false},
+        {0xfe, 0, false},
+        {0x12345, 0, false},
     };
     struct world *w = *state;
     struct x86_state *s = &w->cpu.s;
@@ -447,7 +456,7 @@ static void gating(void **state)
     struct x86_state *s = &w->cpu.s;
     assert_int_equal(RUN_FAULT(w, 0x0f, 0x0b), FAULT(X86_UD, 0));
     assert_int_equal(RUN_FAULT(w, 0x0f, 0xb9, 0xc0), FAULT(X86_UD, 0));
-    assert_int_equal(RUN_FAULT(w, 0x0f, 0xaa), FAULT(X86_UD, 0)); /* rsm */
+    assert_int_equal(RUN_FAULT(w, 0x0f, 0xaa), FAULT(X86_UD, 0));             /* rsm */
     assert_int_equal(RUN_FAULT(w, 0xf3, 0x0f, 0xae, 0xc0), FAULT(X86_UD, 0)); /* rdfsbase */
     s->cr4 |= X86_CR4_FSGSBASE;
     s->seg[X86_FS].base = 0x1234567890;
@@ -490,9 +499,11 @@ static void fetching(void **state)
     world_reset(w);
     world_long(w, 0);
     assert_int_equal(RUN_FAULT(w, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                               0x66, 0x66, 0x66, 0x90), NO_FAULT);
+                               0x66, 0x66, 0x66, 0x90),
+                     NO_FAULT);
     assert_int_equal(RUN_FAULT(w, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                               0x66, 0x66, 0x66, 0x66, 0x90), FAULT(X86_GP, 0));
+                               0x66, 0x66, 0x66, 0x66, 0x90),
+                     FAULT(X86_GP, 0));
     u64 table = AT_PAGES + 0x3000, pd = AT_PAGES + 0x2000 + 8 * 6;
     ram_put(w, pd, 8, table | 7);
     ram_put(w, table, 8, 0x200007);
@@ -528,11 +539,16 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_shown),       cmocka_unit_test(flags),
-        cmocka_unit_test(vm86_flags),         cmocka_unit_test(selector_questions),
-        cmocka_unit_test(segment_moves),      cmocka_unit_test(ports),
-        cmocka_unit_test(control_registers),  cmocka_unit_test(mode_switches),
-        cmocka_unit_test(msrs),               cmocka_unit_test(gating),
+        cmocka_unit_test(tables_shown),
+        cmocka_unit_test(flags),
+        cmocka_unit_test(vm86_flags),
+        cmocka_unit_test(selector_questions),
+        cmocka_unit_test(segment_moves),
+        cmocka_unit_test(ports),
+        cmocka_unit_test(control_registers),
+        cmocka_unit_test(mode_switches),
+        cmocka_unit_test(msrs),
+        cmocka_unit_test(gating),
         cmocka_unit_test(fetching),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

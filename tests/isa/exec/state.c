@@ -110,10 +110,14 @@ static void intercepts(void **state)
         u32 kind;
         u8 n, code[4];
     } rows[] = {
-        {X86_ICPT_SYSCALL, 2, {0x0f, 0x05}},      {X86_ICPT_INT, 2, {0xcd, 0x80}},
-        {X86_ICPT_INT, 1, {0xcc}},                {X86_ICPT_IRET, 2, {0x48, 0xcf}},
-        {X86_ICPT_PRIVILEGED, 3, {0x0f, 0x20, 0xc0}}, {X86_ICPT_PRIVILEGED, 1, {0xf4}},
-        {X86_ICPT_PRIVILEGED, 2, {0x0f, 0x32}},   {X86_ICPT_TABLE, 3, {0x0f, 0x01, 0x10}},
+        {X86_ICPT_SYSCALL, 2, {0x0f, 0x05}},
+        {X86_ICPT_INT, 2, {0xcd, 0x80}},
+        {X86_ICPT_INT, 1, {0xcc}},
+        {X86_ICPT_IRET, 2, {0x48, 0xcf}},
+        {X86_ICPT_PRIVILEGED, 3, {0x0f, 0x20, 0xc0}},
+        {X86_ICPT_PRIVILEGED, 1, {0xf4}},
+        {X86_ICPT_PRIVILEGED, 2, {0x0f, 0x32}},
+        {X86_ICPT_TABLE, 3, {0x0f, 0x01, 0x10}},
         {X86_ICPT_TABLE, 3, {0x0f, 0x00, 0xd8}},
     };
     static struct x86_state before;

@@ -37,16 +37,16 @@ static void direct(void **state)
         {0, 3, 0, FAULT(X86_GP, 0), 0},
         {0, SEL_DATA0, 0, FAULT(X86_GP, SEL_DATA0), 0},
         {0, 0xff8, 0, FAULT(X86_GP, 0xff8), 0},
-        {0, 0xc, 0, FAULT(X86_GP, 0xc), 0},              /* no LDT */
+        {0, 0xc, 0, FAULT(X86_GP, 0xc), 0},                  /* no LDT */
         {0, SEL_CODE3, 0, FAULT(X86_GP, SEL_CODE3 & ~3), 0}, /* DPL 3, CPL 0 */
         {3, SEL_CODE0, 0, FAULT(X86_GP, SEL_CODE0), 0},
         {3, SEL_CODE3, 0, NO_FAULT, SEL_CODE3},
-        {3, SEL_CODE3 & ~3, 0, NO_FAULT, SEL_CODE3},     /* RPL 0 is fine, CS gets the CPL */
+        {3, SEL_CODE3 & ~3, 0, NO_FAULT, SEL_CODE3},        /* RPL 0 is fine, CS gets the CPL */
         {0, SEL_CODE0 | 3, 0, FAULT(X86_GP, SEL_CODE0), 0}, /* RPL above CPL */
         {3, SEL_CONFORMING, 0, NO_FAULT, SEL_CONFORMING | 3},
         {0, SEL_FREE, 0xcff, FAULT(X86_GP, SEL_FREE), 0}, /* conforming, DPL 3 above CPL 0 */
         {0, SEL_FREE, 0xc1b, FAULT(X86_NP, SEL_FREE), 0},
-        {0, SEL_FREE, 0x49b, FAULT(X86_GP, 0), 0},       /* the target is beyond the limit */
+        {0, SEL_FREE, 0x49b, FAULT(X86_GP, 0), 0}, /* the target is beyond the limit */
     };
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -55,8 +55,9 @@ static void direct(void **state)
             world_protected(w, rows[i].cpl);
             u64 sp = w->cpu.s.gpr[X86_RSP];
             if (rows[i].attr)
-                world_descriptor(w, SEL_FREE,
-                                 descriptor(0, rows[i].attr & 0x800 ? 0xfffff : 0xfff, rows[i].attr));
+                world_descriptor(
+                    w, SEL_FREE,
+                    descriptor(0, rows[i].attr & 0x800 ? 0xfffff : 0xfff, rows[i].attr));
             unsigned old_cs = w->cpu.s.seg[X86_CS].sel;
             int got = far_jump(w, rows[i].sel, call);
             if (got != rows[i].want)
@@ -210,8 +211,8 @@ static void iret_long(void **state)
         int want;
     } rows[] = {
         {TARGET, SEL_CODE64_3, SEL_DATA3, NO_FAULT},
-        {TARGET, SEL_CODE3, SEL_DATA3, NO_FAULT},          /* compatibility mode */
-        {TARGET, SEL_CODE64_0, 0, NO_FAULT},               /* null SS in ring 0 */
+        {TARGET, SEL_CODE3, SEL_DATA3, NO_FAULT}, /* compatibility mode */
+        {TARGET, SEL_CODE64_0, 0, NO_FAULT},      /* null SS in ring 0 */
         {TARGET, SEL_CODE64_0, SEL_DATA0, NO_FAULT},
         {TARGET, SEL_CODE64_3, 0, FAULT(X86_GP, 0)},
         {TARGET, SEL_CODE64_3, 3, FAULT(X86_GP, 0)},
@@ -403,8 +404,8 @@ int main(void)
         cmocka_unit_test(direct),     cmocka_unit_test(accessed_bit),
         cmocka_unit_test(real_mode),  cmocka_unit_test(gates),
         cmocka_unit_test(task_jump),  cmocka_unit_test(iret_long),
-        cmocka_unit_test(iret_flags), cmocka_unit_test(return_inward), cmocka_unit_test(syscalls),
-        cmocka_unit_test(sysenter_legacy),
+        cmocka_unit_test(iret_flags), cmocka_unit_test(return_inward),
+        cmocka_unit_test(syscalls),   cmocka_unit_test(sysenter_legacy),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

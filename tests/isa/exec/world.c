@@ -215,9 +215,10 @@ static void tables(struct world *w, unsigned tss_type)
     static const struct {
         unsigned sel, attr;
     } segments[] = {
-        {SEL_CODE0, D_CODE0}, {SEL_DATA0, D_DATA0}, {SEL_CODE3, D_CODE3}, {SEL_DATA3, D_DATA3},
-        {SEL_CODE64_0, D_CODE64_0}, {SEL_CODE64_3, D_CODE64_3}, {SEL_CODE1, 0xcbb},
-        {SEL_DATA1, 0xcb3}, {SEL_CODE16, 0x89b}, {SEL_CONFORMING, 0xc9f},
+        {SEL_CODE0, D_CODE0},    {SEL_DATA0, D_DATA0},       {SEL_CODE3, D_CODE3},
+        {SEL_DATA3, D_DATA3},    {SEL_CODE64_0, D_CODE64_0}, {SEL_CODE64_3, D_CODE64_3},
+        {SEL_CODE1, 0xcbb},      {SEL_DATA1, 0xcb3},         {SEL_CODE16, 0x89b},
+        {SEL_CONFORMING, 0xc9f},
     };
     for (unsigned i = 0; i < ARRAY_LEN(segments); i++)
         world_descriptor(w, segments[i].sel, descriptor(0, 0xfffff, segments[i].attr));

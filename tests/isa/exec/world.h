@@ -58,15 +58,15 @@ struct world {
     const struct x86_cpu_model *given; /* model to go back to */
     bool ram_owned;
     u8 *ram;
-    u64 mmio;         /* the word at MMIO_PAGE */
+    u64 mmio; /* the word at MMIO_PAGE */
     unsigned mmio_reads, mmio_writes;
     unsigned outside; /* accesses to no memory at all */
     u16 port;         /* the last port access */
     u8 port_size;
-    u32 port_value;   /* written, or given to reads */
+    u32 port_value; /* written, or given to reads */
     unsigned port_reads, port_writes, flushes;
     int port_result;
-    u64 code_page;    /* a RAM page whose writes must be seen */
+    u64 code_page; /* a RAM page whose writes must be seen */
     unsigned code_writes;
     unsigned calls, calls_max; /* physical accesses that left the fast path; at calls_max, if any, a
                                   request is raised: long string instructions stop */
@@ -74,7 +74,8 @@ struct world {
 
 struct world *world_create(void);
 void world_destroy(struct world *w);
-/* The same on RAM that the caller keeps, for processors of this model (NULL: one with everything). */
+/* The same on RAM that the caller keeps, for processors of this model (NULL: one with everything).
+ */
 struct world *world_create_on(u8 *ram, const struct x86_cpu_model *model);
 /* Back to power-up: RAM zero, everything forgotten. */
 void world_reset(struct world *w);
@@ -99,8 +100,8 @@ int world_run(struct world *w, const void *code, unsigned n);
         static const u8 code_[] = {__VA_ARGS__};                                                   \
         world_run((w), code_, sizeof code_);                                                       \
     })
-/* The same with exceptions sent to us: the exception as FAULT(vector, error), or NO_FAULT. The state
- * is then as before the instruction. */
+/* The same with exceptions sent to us: the exception as FAULT(vector, error), or NO_FAULT. The
+ * state is then as before the instruction. */
 enum { NO_FAULT = -1 };
 #define FAULT(vector, error) ((int)((vector) << 16 | (error)))
 int world_fault(struct world *w, const void *code, unsigned n);

@@ -31,9 +31,9 @@ void x86_cpu_derive_privilege(struct x86_cpu *cpu)
 {
     const struct x86_state *s = &cpu->s;
     bool ac = s->rflags & X86_AC;
-    cpu->privilege = cpu->cpl == 3                        ? X86_TLB_USER
-                     : ac && (s->cr4 & X86_CR4_SMAP)      ? X86_TLB_KERNEL_AC
-                                                          : X86_TLB_KERNEL;
+    cpu->privilege = cpu->cpl == 3                   ? X86_TLB_USER
+                     : ac && (s->cr4 & X86_CR4_SMAP) ? X86_TLB_KERNEL_AC
+                                                     : X86_TLB_KERNEL;
     cpu->align_check = ac && cpu->cpl == 3 && (s->cr0 & X86_CR0_AM);
     bool checked = cpu->align_check || cpu->data_breaks || cpu->stores;
     cpu->tlb_index = checked ? X86_TLB_CHECKED : cpu->privilege;
@@ -46,10 +46,10 @@ void x86_cpu_derive(struct x86_cpu *cpu)
     cpu->real = !(s->cr0 & X86_CR0_PE);
     cpu->long_mode = (s->efer & X86_EFER_LMA) != 0;
     cpu->vm86 = !cpu->real && !cpu->long_mode && (s->rflags & X86_VM);
-    cpu->mode = cpu->vm86                             ? X86_MODE16
-                : cpu->long_mode && (cs & X86_SEG_L)  ? X86_MODE64
-                : cs & X86_SEG_DB                     ? X86_MODE32
-                                                      : X86_MODE16;
+    cpu->mode = cpu->vm86                            ? X86_MODE16
+                : cpu->long_mode && (cs & X86_SEG_L) ? X86_MODE64
+                : cs & X86_SEG_DB                    ? X86_MODE32
+                                                     : X86_MODE16;
     /* CS.RPL is not CPL just after CR0.PE was set; the stack segment's DPL always is. */
     cpu->cpl = cpu->real ? 0 : cpu->vm86 ? 3 : ss >> X86_SEG_DPL_SHIFT & 3;
     cpu->stack_size = cpu->mode == X86_MODE64 ? 8 : ss & X86_SEG_DB ? 4 : 2;

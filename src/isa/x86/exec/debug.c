@@ -6,7 +6,7 @@
 #include "isa/x86/exec/system.h"
 
 enum { DR7_GD = 1 << 13 };
-#define DR6_BD ((u64)1 << 13)
+#define DR6_BD    ((u64)1 << 13)
 #define DR6_FIXED ((u64)0xffff0ff0)
 #define DR7_FIXED ((u64)0x400)
 

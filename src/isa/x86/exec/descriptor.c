@@ -124,8 +124,8 @@ static int check_data(struct x86_cpu *cpu, unsigned sel, unsigned cpl, unsigned 
     return r;
 }
 
-int x86_segment_load(struct x86_cpu *cpu, unsigned seg, unsigned sel, unsigned cpl,
-                     unsigned vector, unsigned ext)
+int x86_segment_load(struct x86_cpu *cpu, unsigned seg, unsigned sel, unsigned cpl, unsigned vector,
+                     unsigned ext)
 {
     struct x86_segment s;
     int r = X86_OK;

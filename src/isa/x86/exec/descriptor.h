@@ -12,9 +12,18 @@ struct x86_descriptor {
 
 /* Types of system descriptors (S clear). */
 enum {
-    X86_SYS_TSS16 = 1, X86_SYS_LDT = 2, X86_SYS_TSS16_BUSY = 3, X86_SYS_CALL16 = 4,
-    X86_SYS_TASK_GATE = 5, X86_SYS_INT16 = 6, X86_SYS_TRAP16 = 7, X86_SYS_TSS32 = 9,
-    X86_SYS_TSS32_BUSY = 11, X86_SYS_CALL32 = 12, X86_SYS_INT32 = 14, X86_SYS_TRAP32 = 15,
+    X86_SYS_TSS16 = 1,
+    X86_SYS_LDT = 2,
+    X86_SYS_TSS16_BUSY = 3,
+    X86_SYS_CALL16 = 4,
+    X86_SYS_TASK_GATE = 5,
+    X86_SYS_INT16 = 6,
+    X86_SYS_TRAP16 = 7,
+    X86_SYS_TSS32 = 9,
+    X86_SYS_TSS32_BUSY = 11,
+    X86_SYS_CALL32 = 12,
+    X86_SYS_INT32 = 14,
+    X86_SYS_TRAP32 = 15,
     X86_SYS_BUSY = 2,
 };
 
@@ -80,7 +89,8 @@ static inline bool x86_null_selector(unsigned sel)
     return !(sel & 0xfffc);
 }
 /* Raises vector with an error code that names sel. */
-static inline int x86_selector_fault(struct x86_cpu *cpu, unsigned vector, unsigned sel, unsigned ext)
+static inline int x86_selector_fault(struct x86_cpu *cpu, unsigned vector, unsigned sel,
+                                     unsigned ext)
 {
     return x86_raise_error(cpu, vector, (sel & 0xfffc) | ext);
 }
@@ -104,8 +114,8 @@ void x86_segment_load_real(struct x86_cpu *cpu, unsigned seg, unsigned sel);
 
 /* Loads a data or stack segment register in any mode: MOV, POP, LDS, far returns. cpl is the
  * privilege for the checks; vector is #GP, or #TS in task switches. Does not derive. */
-int x86_segment_load(struct x86_cpu *cpu, unsigned seg, unsigned sel, unsigned cpl,
-                     unsigned vector, unsigned ext);
+int x86_segment_load(struct x86_cpu *cpu, unsigned seg, unsigned sel, unsigned cpl, unsigned vector,
+                     unsigned ext);
 /* Checks a stack selector for privilege cpl and gives its segment without loading it. */
 int x86_segment_check_stack(struct x86_cpu *cpu, unsigned sel, unsigned cpl, unsigned vector,
                             unsigned ext, bool null_allowed, struct x86_segment *ss);
@@ -116,13 +126,13 @@ void x86_segments_drop_inner(struct x86_cpu *cpu, unsigned cpl);
 struct x86_stack {
     struct x86_segment ss;
     u64 sp;
-    u8 width;     /* 2, 4, 8: of SP */
-    u8 index;     /* enum x86_tlb_index */
-    u32 error;    /* for #SS */
+    u8 width;  /* 2, 4, 8: of SP */
+    u8 index;  /* enum x86_tlb_index */
+    u32 error; /* for #SS */
 };
 /* The current one, at the privilege cpl. */
 void x86_stack_current(const struct x86_cpu *cpu, unsigned cpl, unsigned ext, struct x86_stack *st);
-/* The one that the TSS names for an inner level. code64: into 64-bit code; ist: 0 or 1..7. */
+/* The one that the TSS names for level cpl, or for ist 1..7 in long mode. */
 int x86_stack_inner(struct x86_cpu *cpu, unsigned cpl, unsigned ist, unsigned ext,
                     struct x86_stack *st);
 int x86_stack_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, u64 value);

@@ -279,9 +279,9 @@ int x86_exec_far_ret(struct x86_cpu *cpu, const struct x86_insn *insn)
     r = x86_descriptor_load(cpu, sel, X86_GP, 0, &code);
     if (r)
         return r;
-    bool ok = x86_desc_is_code(&code) && !x86_desc_bad_long_code(cpu, &code) && rpl >= cpu->cpl &&
-              (x86_desc_conforming(&code) ? x86_desc_dpl(&code) <= rpl
-                                          : x86_desc_dpl(&code) == rpl);
+    bool ok =
+        x86_desc_is_code(&code) && !x86_desc_bad_long_code(cpu, &code) && rpl >= cpu->cpl &&
+        (x86_desc_conforming(&code) ? x86_desc_dpl(&code) <= rpl : x86_desc_dpl(&code) == rpl);
     if (!ok)
         return x86_selector_fault(cpu, X86_GP, sel, 0);
     if (!x86_desc_present(&code))

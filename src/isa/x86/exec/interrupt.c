@@ -21,8 +21,8 @@ static bool is_software(const struct x86_event *ev)
  * [SDM3 17.3.1.1]. */
 static bool saves_rf(const struct x86_event *ev)
 {
-    return ev->kind == X86_EVENT_EXCEPTION && ev->vector != X86_DB &&
-           ev->vector != X86_DF_ABORT && ev->vector != X86_MC;
+    return ev->kind == X86_EVENT_EXCEPTION && ev->vector != X86_DB && ev->vector != X86_DF_ABORT &&
+           ev->vector != X86_MC;
 }
 
 int x86_enter_ivt(struct x86_cpu *cpu, u64 base, unsigned vector, u64 rip, u64 flags)
@@ -227,8 +227,7 @@ int x86_enter_handler(struct x86_cpu *cpu, const struct x86_event *ev)
         if (x86_desc_type(&gate) == X86_SYS_TASK_GATE) {
             u64 rip = cpu->s.rip;
             cpu->s.rip = e.rip;
-            r = x86_task_gate(cpu, &gate, X86_TASK_EVENT, e.ext,
-                              ev->has_error ? &ev->error : NULL);
+            r = x86_task_gate(cpu, &gate, X86_TASK_EVENT, e.ext, ev->has_error ? &ev->error : NULL);
             if (r == X86_EXCEPTION && cpu->fault_rip != cpu->s.rip)
                 cpu->s.rip = rip;
         } else {

@@ -113,8 +113,8 @@ static void phys_store(struct x86_cpu *cpu, u64 pa, unsigned size, u64 value)
     bool whole = size == 1 || size == 2 || size == 4 || size == 8;
     for (unsigned done = 0; done < size;) {
         unsigned n = whole ? size : piece(pa + done, size - done);
-        x86_note_stop(cpu, cpu->ops->phys_write(cpu, pa + done, n,
-                                                  value >> 8 * done & mask_low(8 * n)));
+        x86_note_stop(cpu,
+                      cpu->ops->phys_write(cpu, pa + done, n, value >> 8 * done & mask_low(8 * n)));
         done += n;
     }
 }

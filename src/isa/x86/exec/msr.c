@@ -126,7 +126,7 @@ static int read_msr(struct x86_cpu *cpu, u32 index, u64 *value)
     case MSR_TSC: *value = guest_tsc(cpu); return X86_OK;
     case MSR_TSC_ADJUST: *value = s->tsc_adjust; return X86_OK;
     case MSR_SPEC_CTRL: *value = s->spec_ctrl; return X86_OK;
-    case MSR_PRED_CMD: return -1; /* write-only */
+    case MSR_PRED_CMD: return -1;                     /* write-only */
     case MSR_MTRR_CAP: *value = 0x508; return X86_OK; /* 8 variable, fixed, write-combining */
     case MSR_MISC_ENABLE: *value = s->misc_enable; return X86_OK;
     case MSR_DEBUGCTL: *value = s->debugctl; return X86_OK;

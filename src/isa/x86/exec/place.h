@@ -8,9 +8,9 @@
 
 /* A translated page. */
 struct x86_page {
-    u64 pa;      /* of the linear address asked for */
-    u8 shift;    /* 12, 21, 22, 30 */
-    u8 rights;   /* BIT(enum x86_access) of what needs no further walk */
+    u64 pa;    /* of the linear address asked for */
+    u8 shift;  /* 12, 21, 22, 30 */
+    u8 rights; /* BIT(enum x86_access) of what needs no further walk */
     bool global;
 };
 

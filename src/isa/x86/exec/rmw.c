@@ -23,8 +23,7 @@ static bool host_cmpxchg(u8 *host, unsigned size, u64 expect, u64 value, u64 *se
         CASE(1, u8)
         CASE(2, u16)
         CASE(4, u32)
-    default:
-        CASE(8, u64)
+    default: CASE(8, u64)
 #undef CASE
     }
 }

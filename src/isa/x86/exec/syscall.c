@@ -51,8 +51,7 @@ int x86_exec_sysret(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     struct x86_state *s = &cpu->s;
     bool intel = cpu->vendor == X86_VENDOR_INTEL;
-    if (!(s->efer & X86_EFER_SCE) || cpu->real || cpu->vm86 ||
-        (intel && cpu->mode != X86_MODE64))
+    if (!(s->efer & X86_EFER_SCE) || cpu->real || cpu->vm86 || (intel && cpu->mode != X86_MODE64))
         return x86_ud(cpu);
     int r = x86_require_cpl0(cpu);
     if (r)

@@ -148,7 +148,7 @@ static int load_segments(struct x86_cpu *cpu, const struct image *im, unsigned e
     return r;
 }
 
-/* Registers of the new task; the segments are null, at the new privilege, until they are checked. */
+/* Registers of the new task; its segments are null until they are checked. */
 static void enter_new(struct x86_cpu *cpu, unsigned sel, const struct x86_descriptor *d,
                       const struct layout *l, const struct image *im)
 {

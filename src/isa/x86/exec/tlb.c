@@ -166,8 +166,7 @@ int x86_resolve(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned i
     return X86_OK;
 }
 
-int x86_translate(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned tlb_index,
-                  u64 *pa)
+int x86_translate(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned tlb_index, u64 *pa)
 {
     struct x86_place p;
     int r = x86_resolve(cpu, lin, access, tlb_index, &p);
