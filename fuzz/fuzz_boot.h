@@ -22,8 +22,13 @@ static inline void boot_one(const u8 *file, size_t size, enum boot_mode mode)
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     struct boot_request r = {
-        .kernel = path, .initrd = path, .cmdline = "quiet", .mode = mode, .rsdp = 0xe0000,
-        .e820 = {{0, 0x9fc00, E820_RAM}, {MiB, 63 * MiB, E820_RAM}}, .e820_count = 2,
+        .kernel = path,
+        .initrd = path,
+        .cmdline = "quiet",
+        .mode = mode,
+        .rsdp = 0xe0000,
+        .e820 = {{0, 0x9fc00, E820_RAM}, {MiB, 63 * MiB, E820_RAM}},
+        .e820_count = 2,
     };
     struct boot_plan *p = NULL;
     struct err e = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bzImage reader and the Linux loader behind it. The magic numbers are put right, so that every input
- * gets past the first check. */
-#include "machine/boot/bzimage.h"
+/* The bzImage reader and the Linux loader behind it. The magic numbers are put right, so that every
+ * input gets past the first check. */
 #include "fuzz_boot.h"
+#include "machine/boot/bzimage.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The multiboot reader. Magic and checksum are put right in one place, so that every input gets past
- * the first check. */
+/* The multiboot reader. Magic and checksum are put right in one place, so that every input gets
+ * past the first check. */
 #include "fuzz_boot.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

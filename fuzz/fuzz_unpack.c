@@ -11,8 +11,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-    static const u8 magic[4][6] = {{0xfd, '7', 'z', 'X', 'Z', 0}, {0x28, 0xb5, 0x2f, 0xfd},
-                                   {0x1f, 0x8b, 8}, {2, 0x21, 0x4c, 0x18}};
+    static const u8 magic[4][6] = {{0xfd, '7', 'z', 'X', 'Z', 0},
+                                   {0x28, 0xb5, 0x2f, 0xfd},
+                                   {0x1f, 0x8b, 8},
+                                   {2, 0x21, 0x4c, 0x18}};
     static const u8 length[4] = {6, 4, 3, 4};
     if (size < 8)
         return 0;

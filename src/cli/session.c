@@ -146,7 +146,7 @@ static int set_up(struct session *s, struct err *e)
     r->machine.progress = show_progress;
     r->machine.progress_ctx = s;
     struct machine *m = NULL;
-    err = machine_create(&m, &r->machine, s->loop, e);
+    err = machine_create(&m, &r->machine, e);
     clear_progress(s);
     __atomic_store_n(&s->machine, m, __ATOMIC_RELEASE);
     return err;

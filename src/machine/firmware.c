@@ -35,8 +35,10 @@ int firmware_build_tables(struct machine *m, const struct machine_config *c, str
 static int configure_pci(struct machine *m, struct err *e)
 {
     struct pci_windows w = {
-        .io_base = PC_PORT_PCI, .io_size = PC_PORT_PCI_SIZE,
-        .mem32_base = PC_PCI32, .mem32_size = PC_PCI32_SIZE,
+        .io_base = PC_PORT_PCI,
+        .io_size = PC_PORT_PCI_SIZE,
+        .mem32_base = PC_PCI32,
+        .mem32_size = PC_PCI32_SIZE,
     };
     if (m->vm->model.physical_bits >= PC_PCI64_ADDRESS_BITS) {
         w.mem64_base = PC_PCI64;
@@ -57,8 +59,14 @@ static int configure_pci(struct machine *m, struct err *e)
 /* Memory types [SDM3 11.11.2]: everything write-back but the display's window and the PCI hole. */
 static void set_memory_types(const struct machine *m, struct x86_state *s)
 {
-    enum { WRITE_BACK = 6, UNCACHED = 0, FIXED_ENABLE = 1 << 10, ENABLE = 1 << 11, VALID = 1 << 11,
-           A0000_REGISTER = 2 };
+    enum {
+        WRITE_BACK = 6,
+        UNCACHED = 0,
+        FIXED_ENABLE = 1 << 10,
+        ENABLE = 1 << 11,
+        VALID = 1 << 11,
+        A0000_REGISTER = 2
+    };
     s->mtrr_def_type = WRITE_BACK | FIXED_ENABLE | ENABLE;
     for (unsigned i = 0; i < ARRAY_LEN(s->mtrr_fix); i++)
         s->mtrr_fix[i] = i == A0000_REGISTER ? 0 : 0x0606060606060606;
@@ -71,7 +79,14 @@ static void set_memory_types(const struct machine *m, struct x86_state *s)
  * [MP1.4 3.6.2.2]. */
 static void set_local_apic(struct x86_state *s, bool bootstrap)
 {
-    enum { SVR_ENABLE = 1 << 8, SPURIOUS = 0xff, LINT0 = 4, LINT1 = 5, EXTINT = 7 << 8, NMI = 4 << 8 };
+    enum {
+        SVR_ENABLE = 1 << 8,
+        SPURIOUS = 0xff,
+        LINT0 = 4,
+        LINT1 = 5,
+        EXTINT = 7 << 8,
+        NMI = 4 << 8
+    };
     if (!bootstrap)
         return;
     s->lapic.svr = SVR_ENABLE | SPURIOUS;

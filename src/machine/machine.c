@@ -38,8 +38,12 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
     if (r)
         return r;
     struct vm_config v = {
-        .cpus = c->cpus, .engine = engine, .model = &model, .ram = &ram,
-        .no_reboot = c->no_reboot, .time_exits = c->time_exits,
+        .cpus = c->cpus,
+        .engine = engine,
+        .model = &model,
+        .ram = &ram,
+        .no_reboot = c->no_reboot,
+        .time_exits = c->time_exits,
     };
     r = vm_create(&m->vm, &v, e);
     return r ? r : memory_map_add(m, c->memory, e);
@@ -67,9 +71,15 @@ static int load_kernel(struct machine *m, const struct machine_config *c, struct
     struct boot_module modules[MACHINE_MODULES];
     char *copies[MACHINE_MODULES] = {0};
     struct boot_request r = {
-        .kernel = c->kernel, .initrd = c->initrd, .cmdline = c->append, .mode = c->boot,
-        .modules = modules, .module_count = c->modules, .rsdp = PC_TABLES,
-        .progress = c->progress, .progress_ctx = c->progress_ctx,
+        .kernel = c->kernel,
+        .initrd = c->initrd,
+        .cmdline = c->append,
+        .mode = c->boot,
+        .modules = modules,
+        .module_count = c->modules,
+        .rsdp = PC_TABLES,
+        .progress = c->progress,
+        .progress_ctx = c->progress_ctx,
     };
     if (!c->kernel) {
         err_set(e, -EINVAL, "making a machine: nothing to start");
@@ -110,8 +120,7 @@ static int build(struct machine *m, const struct machine_config *c, struct err *
     return 0;
 }
 
-int machine_create(struct machine **out, const struct machine_config *c, struct os_loop *loop,
-                   struct err *e)
+int machine_create(struct machine **out, const struct machine_config *c, struct err *e)
 {
     struct machine *m = mem_alloc(sizeof *m);
     if (!m)

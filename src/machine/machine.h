@@ -27,10 +27,10 @@ struct machine_port {
 };
 
 struct machine_config {
-    const char *engine;   /* "auto" or a name */
-    const char *cpu;      /* processor model: "host", "common", ... */
+    const char *engine; /* "auto" or a name */
+    const char *cpu;    /* processor model: "host", "common", ... */
     unsigned cpus;
-    u64 memory;           /* bytes */
+    u64 memory; /* bytes */
     const char *kernel, *initrd, *append;
     const char *module[MACHINE_MODULES]; /* multiboot: "file arguments" */
     unsigned modules;
@@ -51,8 +51,7 @@ struct machine_config {
 struct machine;
 
 /* Builds everything up to the first instruction. Nothing is left behind on failure. */
-int machine_create(struct machine **out, const struct machine_config *c, struct os_loop *loop,
-                   struct err *e) must_check;
+int machine_create(struct machine **out, const struct machine_config *c, struct err *e) must_check;
 void machine_destroy(struct machine *m);
 struct vm *machine_vm(struct machine *m);
 /* One line: the engine chosen and why ("interpret: /dev/kvm is not there"). */

@@ -28,10 +28,9 @@ struct shared_line {
 struct machine {
     struct vm *vm;
     struct boot_plan *plan;
-    u8 *tables; /* PC_TABLES_SIZE bytes of ACPI tables for PC_TABLES */
+    u8 *tables;   /* PC_TABLES_SIZE bytes of ACPI tables for PC_TABLES */
     bool started; /* guest memory is no longer zero */
     char engine_reason[256];
-    char boot_text[160];
 
     struct device *device[PC_DEVICES_MAX]; /* in the order of creation */
     unsigned device_count;
@@ -65,7 +64,8 @@ int pc_create(struct machine *m, const struct machine_config *c, struct err *e) 
 void pc_destroy(struct machine *m);
 
 /* firmware.c */
-int firmware_build_tables(struct machine *m, const struct machine_config *c, struct err *e) must_check;
+int firmware_build_tables(struct machine *m, const struct machine_config *c,
+                          struct err *e) must_check;
 /* Devices, tables, kernel and processors as a guest finds them at its first instruction. */
 int firmware_start(struct machine *m, struct err *e) must_check;
 

@@ -20,8 +20,7 @@
 /* The instance, owned by the machine from now on; NULL: no memory, e is set. */
 static void *make(struct machine *m, const struct device_type *type, const char *id, struct err *e)
 {
-    struct device *d =
-        m->device_count < PC_DEVICES_MAX ? device_alloc(type, id) : NULL;
+    struct device *d = m->device_count < PC_DEVICES_MAX ? device_alloc(type, id) : NULL;
     if (!d) {
         err_set(e, -ENOMEM, "making %s: no room for another device", id);
         return NULL;

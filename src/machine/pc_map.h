@@ -41,18 +41,32 @@ enum { PC_PCI64_ADDRESS_BITS = 39 }; /* what a processor needs to reach PC_PCI64
 
 /* Ports. */
 enum pc_port {
-    PC_PORT_PIC1 = 0x20, PC_PORT_PIT = 0x40, PC_PORT_I8042 = 0x60, PC_PORT_61 = 0x61,
-    PC_PORT_RTC = 0x70, PC_PORT_92 = 0x92, PC_PORT_PIC2 = 0xa0, PC_PORT_EXIT = 0xf4,
-    PC_PORT_ELCR = 0x4d0, PC_PORT_FW_CFG = 0x510, PC_PORT_PM = 0x600, PC_PORT_RESET = 0xcf9,
+    PC_PORT_PIC1 = 0x20,
+    PC_PORT_PIT = 0x40,
+    PC_PORT_I8042 = 0x60,
+    PC_PORT_61 = 0x61,
+    PC_PORT_RTC = 0x70,
+    PC_PORT_92 = 0x92,
+    PC_PORT_PIC2 = 0xa0,
+    PC_PORT_EXIT = 0xf4,
+    PC_PORT_ELCR = 0x4d0,
+    PC_PORT_FW_CFG = 0x510,
+    PC_PORT_PM = 0x600,
+    PC_PORT_RESET = 0xcf9,
     PC_PORT_PCI_CONFIG = 0xcf8,
-    PC_PORT_PCI = 0x1000, PC_PORT_PCI_SIZE = 0xf000,
+    PC_PORT_PCI = 0x1000,
+    PC_PORT_PCI_SIZE = 0xf000,
 };
 static const u16 pc_port_uart[4] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
 
 /* ISA interrupts, which are I/O APIC inputs of the same number, but for the timer [ACPI6.4
  * 5.2.12.5: the interrupt source override]. */
 enum pc_irq {
-    PC_IRQ_PIT = 0, PC_IRQ_KEYBOARD = 1, PC_IRQ_RTC = 8, PC_IRQ_SCI = 9, PC_IRQ_MOUSE = 12,
+    PC_IRQ_PIT = 0,
+    PC_IRQ_KEYBOARD = 1,
+    PC_IRQ_RTC = 8,
+    PC_IRQ_SCI = 9,
+    PC_IRQ_MOUSE = 12,
     PC_GSI_PIT = 2,
     PC_GSI_PIRQ = 16, /* four PCI lines: 16 to 19 */
     PC_GSI_HPET = 20, /* what is left: HPET timers may choose */

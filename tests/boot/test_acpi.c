@@ -36,8 +36,14 @@ static void build(unsigned cpus)
     static u32 ids[400];
     for (unsigned i = 0; i < cpus; i++)
         ids[i] = i;
-    struct acpi_config c = {.apic_id = ids, .cpus = cpus, .uart = {true, true}, .keyboard = true,
-                            .mouse = true, .hpet = true, .hpet_id = 0x8086a201, .pci64 = true};
+    struct acpi_config c = {.apic_id = ids,
+                            .cpus = cpus,
+                            .uart = {true, true},
+                            .keyboard = true,
+                            .mouse = true,
+                            .hpet = true,
+                            .hpet_id = 0x8086a201,
+                            .pci64 = true};
     memset(block, 0, sizeof block);
     struct err e = {0};
     if (acpi_build(block, &c, &e))
@@ -156,7 +162,9 @@ int main(int argc, char **argv)
     if (argc == 3 && !strcmp(argv[1], "--write"))
         return write_tables(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checksums), cmocka_unit_test(processors), cmocka_unit_test(addresses),
+        cmocka_unit_test(checksums),
+        cmocka_unit_test(processors),
+        cmocka_unit_test(addresses),
         cmocka_unit_test(aml_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,14 +8,14 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lz4.h>
+#include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <lz4.h>
-#include <lzma.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -45,8 +45,11 @@ static const char *write_file(const char *name, const u8 *data, u64 size)
 static struct boot_request request(const char *kernel)
 {
     return (struct boot_request){
-        .kernel = kernel, .cmdline = "console=ttyS0", .rsdp = 0xe0000,
-        .e820 = {{0, 0x9fc00, E820_RAM}, {0xe0000, 0x20000, E820_RESERVED},
+        .kernel = kernel,
+        .cmdline = "console=ttyS0",
+        .rsdp = 0xe0000,
+        .e820 = {{0, 0x9fc00, E820_RAM},
+                 {0xe0000, 0x20000, E820_RESERVED},
                  {MiB, 127 * MiB, E820_RAM}},
         .e820_count = 3,
     };
@@ -205,7 +208,11 @@ static void elf_entry_is_virtual(void **state)
 
 static void elf_damaged(void **state)
 {
-    struct { unsigned at, size; u64 value; const char *text; } row[] = {
+    struct {
+        unsigned at, size;
+        u64 value;
+        const char *text;
+    } row[] = {
         {4, 1, 3, "EI_CLASS"},
         {5, 1, 2, "EI_DATA"},
         {16, 2, 1, "e_type"},
@@ -215,14 +222,14 @@ static void elf_damaged(void **state)
         {54, 2, 8, "e_phentsize"},
         {56, 2, 0, "e_phnum"},
         {56, 2, 65535, "e_phnum"},
-        {64 + 8, 8, 0x10000, "p_filesz"},          /* p_offset */
+        {64 + 8, 8, 0x10000, "p_filesz"}, /* p_offset */
         {64 + 8, 8, ~0ull - 4, "p_filesz"},
         {64 + 32, 8, 1ull << 62, "p_filesz"},
         {64 + 40, 8, 1, "p_memsz"},
         {64 + 40, 8, ~0ull - 100, "wraps"},
         {64 + 40, 8, 1ull << 40, "needs RAM"},
-        {64 + 24, 8, 0xa0000, "needs RAM"},        /* p_paddr in the VGA hole */
-        {64 + 24, 8, 0x5000, "overlaps"},               /* where the loader's own tables are */
+        {64 + 24, 8, 0xa0000, "needs RAM"}, /* p_paddr in the VGA hole */
+        {64 + 24, 8, 0x5000, "overlaps"},   /* where the loader's own tables are */
         {120 + 8, 8, 0x100000, "note p_offset"},
         {0x180, 4, 0xfffffff0, "note size"},
         {0x184, 4, 0xfffffff0, "note size"},
@@ -271,7 +278,11 @@ static void bzimage_protocol(void **state)
 
 static void bzimage_damaged(void **state)
 {
-    struct { unsigned at, size; u64 value; const char *text; } row[] = {
+    struct {
+        unsigned at, size;
+        u64 value;
+        const char *text;
+    } row[] = {
         {HDR_VERSION, 2, 0x0201, "version"},
         {HDR_VERSION, 2, 0xffff, "version"},
         {HDR_LOADFLAGS, 1, 0, "loadflags"},
@@ -313,9 +324,11 @@ static u64 pack_xz(const u8 *in, u64 size)
     lzma_options_lzma opt;
     lzma_lzma_preset(&opt, 6);
     /* As the kernel's build does: x86 branch filter, CRC32. */
-    lzma_filter f[] = {{LZMA_FILTER_X86, NULL}, {LZMA_FILTER_LZMA2, &opt}, {LZMA_VLI_UNKNOWN, NULL}};
-    assert_int_equal(lzma_stream_buffer_encode(f, LZMA_CHECK_CRC32, NULL, in, size, packed, &out,
-                                               sizeof packed), LZMA_OK);
+    lzma_filter f[] = {
+        {LZMA_FILTER_X86, NULL}, {LZMA_FILTER_LZMA2, &opt}, {LZMA_VLI_UNKNOWN, NULL}};
+    assert_int_equal(
+        lzma_stream_buffer_encode(f, LZMA_CHECK_CRC32, NULL, in, size, packed, &out, sizeof packed),
+        LZMA_OK);
     return out;
 }
 
@@ -326,7 +339,9 @@ static u64 pack_zstd(const u8 *in, u64 size)
 
 static u64 pack_gzip(const u8 *in, u64 size)
 {
-    z_stream s = {.next_in = (u8 *)(uintptr_t)in, .avail_in = (uInt)size, .next_out = packed,
+    z_stream s = {.next_in = (u8 *)(uintptr_t)in,
+                  .avail_in = (uInt)size,
+                  .next_out = packed,
                   .avail_out = sizeof packed};
     deflateInit2(&s, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
     assert_int_equal(deflate(&s, Z_FINISH), Z_STREAM_END);
@@ -338,7 +353,8 @@ static u64 pack_gzip(const u8 *in, u64 size)
 static u64 pack_lz4(const u8 *in, u64 size)
 {
     store32(packed, 0x184c2102);
-    int n = LZ4_compress_default((const char *)in, (char *)packed + 8, (int)size, sizeof packed - 8);
+    int n =
+        LZ4_compress_default((const char *)in, (char *)packed + 8, (int)size, sizeof packed - 8);
     store32(packed + 4, (u32)n);
     return 8 + (u64)n;
 }
@@ -448,15 +464,15 @@ static void multiboot_kernel(void **state)
 
 static void multiboot_damaged(void **state)
 {
-    struct { unsigned at; u32 value; const char *text; } row[] = {
-        {20, 1 << 16 | 1 << 9, "flags"},
-        {32, 0x200020, "load_addr"},
-        {32, 0x100000, "load_addr"},
-        {36, 0x300000, "load_end_addr"},
-        {36, 0x100000, "load_end_addr"},
-        {40, 0x200001, "bss_end_addr"},
-        {40, 0xfffff000, "needs RAM"},
-        {44, 0x100, "entry_addr"},
+    struct {
+        unsigned at;
+        u32 value;
+        const char *text;
+    } row[] = {
+        {20, 1 << 16 | 1 << 9, "flags"}, {32, 0x200020, "load_addr"},
+        {32, 0x100000, "load_addr"},     {36, 0x300000, "load_end_addr"},
+        {36, 0x100000, "load_end_addr"}, {40, 0x200001, "bss_end_addr"},
+        {40, 0xfffff000, "needs RAM"},   {44, 0x100, "entry_addr"},
     };
     for (unsigned i = 0; i < ARRAY_LEN(row); i++) {
         u64 n = make_multiboot(buf);
@@ -476,12 +492,18 @@ static void multiboot_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_files),        cmocka_unit_test(initrd_limits),
-        cmocka_unit_test(elf_pvh),          cmocka_unit_test(elf_linux),
-        cmocka_unit_test(elf_entry_is_virtual), cmocka_unit_test(elf_damaged),
-        cmocka_unit_test(bzimage_protocol), cmocka_unit_test(bzimage_damaged),
-        cmocka_unit_test(payload_formats),  cmocka_unit_test(payload_damaged),
-        cmocka_unit_test(multiboot_kernel), cmocka_unit_test(multiboot_damaged),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(initrd_limits),
+        cmocka_unit_test(elf_pvh),
+        cmocka_unit_test(elf_linux),
+        cmocka_unit_test(elf_entry_is_virtual),
+        cmocka_unit_test(elf_damaged),
+        cmocka_unit_test(bzimage_protocol),
+        cmocka_unit_test(bzimage_damaged),
+        cmocka_unit_test(payload_formats),
+        cmocka_unit_test(payload_damaged),
+        cmocka_unit_test(multiboot_kernel),
+        cmocka_unit_test(multiboot_damaged),
     };
     if (!mkdtemp(folder))
         return 1;

@@ -37,8 +37,8 @@ static void add(struct program *p, const char *bytes, unsigned n)
 /* mov dx, port; mov ax, value; out dx, al or ax */
 static void add_out(struct program *p, u16 port, u16 value, bool word)
 {
-    const u8 code[] = {0x66, 0xba, (u8)port, (u8)(port >> 8), 0x66, 0xb8, (u8)value,
-                       (u8)(value >> 8)};
+    const u8 code[] = {0x66, 0xba, (u8)port,  (u8)(port >> 8),
+                       0x66, 0xb8, (u8)value, (u8)(value >> 8)};
     add(p, (const char *)code, sizeof code);
     if (word)
         ADD(p, "\x66\xef");
@@ -63,11 +63,15 @@ static const char *write_kernel(const struct program *p)
 
 static enum vm_end run(const struct program *p, bool no_reboot, int *status)
 {
-    struct machine_config c = {.engine = engine, .cpu = "host", .cpus = 1, .memory = 16 * MiB,
-                               .kernel = write_kernel(p), .no_reboot = no_reboot};
+    struct machine_config c = {.engine = engine,
+                               .cpu = "host",
+                               .cpus = 1,
+                               .memory = 16 * MiB,
+                               .kernel = write_kernel(p),
+                               .no_reboot = no_reboot};
     struct machine *m = NULL;
     struct err e = {0};
-    if (machine_create(&m, &c, NULL, &e))
+    if (machine_create(&m, &c, &e))
         fail_msg("%s", e.text);
     assert_int_equal(vm_start(machine_vm(m), &e), 0);
     enum vm_end end = vm_wait(machine_vm(m), status, &e);
@@ -84,7 +88,7 @@ static void begin_twice(struct program *p)
     ADD(p, "\x83\x3d\x00\x00\x30\x00\x02"); /* cmp dword [0x300000], 2 */
     ADD(p, "\x72\x0b");                     /* jb over the next 11 bytes */
     add_out(p, 0xf4, 42, false);
-    ADD(p, "\xeb\xfe");                     /* jmp $ */
+    ADD(p, "\xeb\xfe"); /* jmp $ */
 }
 
 enum way { CF9, PORT_92, KEYBOARD, TRIPLE_FAULT, JUMP_NOWHERE, JUMP_IOAPIC, WAYS };
@@ -95,7 +99,7 @@ static void add_way(struct program *p, enum way way)
     case CF9: add_out(p, 0xcf9, 6, false); break;
     case PORT_92: add_out(p, 0x92, 1, false); break;
     case KEYBOARD: add_out(p, 0x64, 0xfe, false); break;
-    case TRIPLE_FAULT: ADD(p, "\xcc"); break; /* the IDT is empty */
+    case TRIPLE_FAULT: ADD(p, "\xcc"); break;                         /* the IDT is empty */
     case JUMP_NOWHERE: ADD(p, "\xb8\x00\x00\x00\xd0\xff\xe0"); break; /* jmp 0xd0000000 */
     case JUMP_IOAPIC: ADD(p, "\xb8\x00\x00\xc0\xfe\xff\xe0"); break;
     default: break;
@@ -164,7 +168,7 @@ static void refused(struct machine_config c, const char *text)
 {
     struct machine *m = NULL;
     struct err e = {0};
-    if (machine_create(&m, &c, NULL, &e) >= 0)
+    if (machine_create(&m, &c, &e) >= 0)
         fail_msg("accepted, where '%s' was expected", text);
     assert_null(m);
     if (!strstr(e.text, text))
@@ -175,8 +179,8 @@ static void refused_configurations(void **state)
 {
     struct program p = {0};
     add_way(&p, TRIPLE_FAULT);
-    const struct machine_config good = {.engine = engine, .cpu = "host", .cpus = 1,
-                                        .memory = 16 * MiB, .kernel = write_kernel(&p)};
+    const struct machine_config good = {
+        .engine = engine, .cpu = "host", .cpus = 1, .memory = 16 * MiB, .kernel = write_kernel(&p)};
     struct machine_config c = good;
     c.engine = "abacus";
     refused(c, "abacus");
@@ -213,8 +217,8 @@ static void largest_machine(void **state)
     struct program p = {0};
     add_out(&p, 0xf4, 7, false);
     ADD(&p, "\xeb\xfe");
-    struct machine_config c = {.engine = engine, .cpu = "host", .cpus = 4, .memory = 5 * GiB,
-                               .kernel = write_kernel(&p)};
+    struct machine_config c = {
+        .engine = engine, .cpu = "host", .cpus = 4, .memory = 5 * GiB, .kernel = write_kernel(&p)};
     char disk[MACHINE_DISKS][64];
     for (unsigned i = 0; i < MACHINE_DISKS; i++) {
         snprintf(disk[i], sizeof disk[i], "%s/disk%u", folder, i);
@@ -228,7 +232,7 @@ static void largest_machine(void **state)
         c.port[c.ports++].name = i ? "port" : NULL;
     struct machine *m = NULL;
     struct err e = {0};
-    if (machine_create(&m, &c, NULL, &e))
+    if (machine_create(&m, &c, &e))
         fail_msg("%s", e.text);
     assert_int_equal(vm_start(machine_vm(m), &e), 0);
     int status = -1;
@@ -260,10 +264,10 @@ int main(int argc, char **argv)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_reset),            cmocka_unit_test(resets_that_end),
-        cmocka_unit_test(crashes),                cmocka_unit_test(power_off),
-        cmocka_unit_test(reset_reloads),          cmocka_unit_test(refused_configurations),
-        cmocka_unit_test(largest_machine),        cmocka_unit_test(device_table),
+        cmocka_unit_test(every_reset),     cmocka_unit_test(resets_that_end),
+        cmocka_unit_test(crashes),         cmocka_unit_test(power_off),
+        cmocka_unit_test(reset_reloads),   cmocka_unit_test(refused_configurations),
+        cmocka_unit_test(largest_machine), cmocka_unit_test(device_table),
     };
     if (!mkdtemp(folder))
         return 1;

@@ -100,10 +100,9 @@ int main(int argc, char **argv)
                                .initrd = argv[2], .append = "console=ttyS0 nokaslr panic=-1",
                                .serial = {&console.chardev}, .no_reboot = true};
     struct err e = {0};
-    struct os_loop *loop;
     struct machine *m;
     struct os_thread *t;
-    if (os_loop_create(&loop, &e) || machine_create(&m, &c, loop, &e))
+    if (machine_create(&m, &c, &e))
         failed("making the machine", &e);
     console.vm = machine_vm(m);
     struct disturber d = {.vm = console.vm, .seed = (u32)os_clock_ns()};
@@ -119,6 +118,5 @@ int main(int argc, char **argv)
         printf("%s\nend %d %s\n", console.text, (int)why, e.text);
     printf("%u stops, %zu bytes printed\n", d.stops, console.length);
     machine_destroy(m);
-    os_loop_destroy(loop);
     return good ? 0 : 1;
 }

@@ -13,9 +13,9 @@ struct acpi_config {
     bool keyboard; /* an i8042 answers at port 60h */
     bool mouse;    /* and has an auxiliary port */
     bool hpet;
-    u32 hpet_id;   /* low half of its capability register */
+    u32 hpet_id; /* low half of its capability register */
     bool pm_timer_32;
-    bool pci64;    /* the window above 4 GiB is reachable */
+    bool pci64; /* the window above 4 GiB is reachable */
 };
 
 /* Writes the tables for guest address PC_TABLES into out, PC_TABLES_SIZE zeroed bytes; the RSDP

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An encoder for ACPI machine language [ACPI6.4 20]. Each function appends one term; blocks are
- * opened by a function that returns a mark and closed by aml_end(mark), innermost first. Running out
- * of room sets `overflow` and is checked once at the end. */
+ * opened by a function that returns a mark and closed by aml_end(mark), innermost first. Running
+ * out of room sets `overflow` and is checked once at the end. */
 #ifndef MACHINE_ACPI_AML_H
 #define MACHINE_ACPI_AML_H
 
@@ -33,11 +33,17 @@ void aml_name_id(struct aml *a, const char *name, const char *eisa_id);
 
 /* Statements and expressions, in prefix order: the operands follow. */
 enum aml_op {
-    AML_LOCAL0 = 0x60, AML_ARG0 = 0x68, AML_ARG1, AML_ARG2, AML_ARG3,
-    AML_STORE = 0x70,  /* source, target */
-    AML_AND = 0x7b, AML_OR = 0x7d, /* a, b, target */
+    AML_LOCAL0 = 0x60,
+    AML_ARG0 = 0x68,
+    AML_ARG1,
+    AML_ARG2,
+    AML_ARG3,
+    AML_STORE = 0x70, /* source, target */
+    AML_AND = 0x7b,
+    AML_OR = 0x7d,          /* a, b, target */
     AML_DWORD_FIELD = 0x8a, /* buffer, byte index, name */
-    AML_NOT = 0x92, AML_EQUAL = 0x93,
+    AML_NOT = 0x92,
+    AML_EQUAL = 0x93,
     AML_RETURN = 0xa4,
 };
 void aml_op(struct aml *a, enum aml_op op);

@@ -162,8 +162,8 @@ static void add_osc(struct aml *a)
 }
 
 /* One ISA device: ports and interrupt. size2 0: one range; irq -1: none. */
-static void add_isa(struct aml *a, const char *name, const char *id, unsigned uid, u16 port, u8 size,
-                    u16 port2, u8 size2, int irq)
+static void add_isa(struct aml *a, const char *name, const char *id, unsigned uid, u16 port,
+                    u8 size, u16 port2, u8 size2, int irq)
 {
     u32 d = aml_device(a, name);
     aml_name_id(a, "_HID", id);

@@ -12,8 +12,15 @@
 
 #include <errno.h>
 
-enum { HEADER_SIZE = 36, RSDP_SIZE = 36, FADT_SIZE = 276, FACS_SIZE = 64, HPET_SIZE = 56,
-       MCFG_SIZE = 60, XSDT_TABLES = 4 };
+enum {
+    HEADER_SIZE = 36,
+    RSDP_SIZE = 36,
+    FADT_SIZE = 276,
+    FACS_SIZE = 64,
+    HPET_SIZE = 56,
+    MCFG_SIZE = 60,
+    XSDT_TABLES = 4
+};
 
 static void put64(struct aml *a, u64 v)
 {
@@ -102,12 +109,22 @@ static u64 add_facs(struct aml *a)
 static u64 add_fadt(struct aml *a, const struct acpi_config *c, u64 dsdt, u64 facs)
 {
     enum {
-        WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_SLEEP_BUTTON = 1 << 5, RTC_NOT_FIXED = 1 << 6,
-        TIMER_32 = 1 << 8, RESET_REG = 1 << 10,
-        LEGACY_DEVICES = 1 << 0, HAS_8042 = 1 << 1, NO_VGA = 1 << 2,
+        WBINVD = 1 << 0,
+        PROC_C1 = 1 << 2,
+        NO_SLEEP_BUTTON = 1 << 5,
+        RTC_NOT_FIXED = 1 << 6,
+        TIMER_32 = 1 << 8,
+        RESET_REG = 1 << 10,
+        LEGACY_DEVICES = 1 << 0,
+        HAS_8042 = 1 << 1,
+        NO_VGA = 1 << 2,
     };
-    enum { EVENT = PC_PORT_PM + ACPI_PM1_EVENT, CONTROL = PC_PORT_PM + ACPI_PM1_CONTROL,
-           TIMER = PC_PORT_PM + ACPI_PM_TIMER, GPE0 = PC_PORT_PM + ACPI_PM_GPE0 };
+    enum {
+        EVENT = PC_PORT_PM + ACPI_PM1_EVENT,
+        CONTROL = PC_PORT_PM + ACPI_PM1_CONTROL,
+        TIMER = PC_PORT_PM + ACPI_PM_TIMER,
+        GPE0 = PC_PORT_PM + ACPI_PM_GPE0
+    };
     u8 *t = reserve(a, FADT_SIZE, 8);
     if (!t)
         return 0;

@@ -26,15 +26,17 @@ static int unpack_kernel(struct boot_plan *p, struct boot_input *in, const struc
     const char *format = unpack_format(payload, b->payload_size);
     u64 ram = plan_ram_size(p);
     if (b->unpacked_size > ram)
-        return err_set(e, -ENOSPC, "loading %s: the kernel unpacks to %llu MiB, the machine has %llu MiB of RAM",
-                       in->kernel.path, (unsigned long long)(b->unpacked_size / MiB),
-                       (unsigned long long)(ram / MiB));
+        return err_set(
+            e, -ENOSPC,
+            "loading %s: the kernel unpacks to %llu MiB, the machine has %llu MiB of RAM",
+            in->kernel.path, (unsigned long long)(b->unpacked_size / MiB),
+            (unsigned long long)(ram / MiB));
     u8 *vmlinux = plan_buffer(p, b->unpacked_size, e);
     if (!vmlinux)
         return -ENOMEM;
     struct unpack_progress progress = {in->request->progress, in->request->progress_ctx};
-    int ret = unpack(in->kernel.path, payload, b->payload_size, vmlinux, b->unpacked_size, &progress,
-                     e);
+    int ret =
+        unpack(in->kernel.path, payload, b->payload_size, vmlinux, b->unpacked_size, &progress, e);
     if (ret)
         return ret;
     in->kernel.data = vmlinux;
@@ -57,7 +59,8 @@ static int add_from_bzimage(struct boot_plan *p, struct boot_input *in, struct e
     if (mode == BOOT_LINUX || (mode == BOOT_AUTO && !unpack_supported(format)))
         return linux_add_bzimage(p, in, &b, e);
     if (!format)
-        return err_set(e, -ENOEXEC, "loading %s: setup header payload_offset: no compressed kernel there",
+        return err_set(e, -ENOEXEC,
+                       "loading %s: setup header payload_offset: no compressed kernel there",
                        in->kernel.path);
     struct image header = in->kernel;
     ret = unpack_kernel(p, in, &b, e);

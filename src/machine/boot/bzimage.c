@@ -78,7 +78,8 @@ int bzimage_parse(const struct image *im, struct bzimage *out, struct err *e)
     if (b.version < 0x202 || b.version > 0x2ff)
         return bad(im, "version", b.version, "not a boot protocol from 2.02 on", e);
     if (!(h[HDR_LOADFLAGS] & LOADFLAGS_LOADED_HIGH))
-        return bad(im, "loadflags", h[HDR_LOADFLAGS], "a zImage, which loads low, is not supported", e);
+        return bad(im, "loadflags", h[HDR_LOADFLAGS], "a zImage, which loads low, is not supported",
+                   e);
     u64 end = HDR_MAGIC + (u64)h[HDR_JUMP + 1];
     b.header_size = MIN(MAX(end, (u64)HDR_CMD_LINE_PTR + 4), (u64)HDR_END_MAX) - HDR_SETUP_SECTS;
 
@@ -90,10 +91,10 @@ int bzimage_parse(const struct image *im, struct bzimage *out, struct err *e)
     /* syssize counts paragraphs of 16 bytes; signatures may follow what it covers. */
     u64 stated = (u64)load32(h + HDR_SYSSIZE) * 16;
     if (stated > align_up(b.kernel_size, 16))
-        return err_set(e, -ENOEXEC,
-                       "loading %s: truncated: setup header syssize states %llu bytes, the file has %llu",
-                       im->path, (unsigned long long)(b.kernel + stated),
-                       (unsigned long long)im->size);
+        return err_set(
+            e, -ENOEXEC,
+            "loading %s: truncated: setup header syssize states %llu bytes, the file has %llu",
+            im->path, (unsigned long long)(b.kernel + stated), (unsigned long long)im->size);
     if (stated)
         b.kernel_size = MIN(b.kernel_size, stated);
     int ret = read_fields(im, h, &b, e);

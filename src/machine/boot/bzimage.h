@@ -44,12 +44,12 @@ enum {
 /* The header's fields that decide how to load, with the defaults of older protocol versions. */
 struct bzimage {
     u16 version;
-    u64 header_size;       /* bytes from HDR_SETUP_SECTS on */
-    u64 kernel, kernel_size; /* the protected-mode part: where in the file */
+    u64 header_size;           /* bytes from HDR_SETUP_SECTS on */
+    u64 kernel, kernel_size;   /* the protected-mode part: where in the file */
     u64 payload, payload_size; /* compressed vmlinux: where in the file; size 0: none stated */
-    u64 unpacked_size;     /* of the payload, as its last four bytes state */
+    u64 unpacked_size;         /* of the payload, as its last four bytes state */
     u64 code32_start, pref_address, init_size, kernel_alignment;
-    u64 initrd_max;        /* highest address an initrd may occupy */
+    u64 initrd_max; /* highest address an initrd may occupy */
     u64 cmdline_max;
     bool relocatable, has_64, initrd_above_4g;
 };

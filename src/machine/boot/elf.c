@@ -8,9 +8,12 @@
 #include <errno.h>
 
 enum {
-    ET_EXEC = 2, ET_DYN = 3,
-    EM_386 = 3, EM_X86_64 = 62,
-    PT_LOAD = 1, PT_NOTE = 4,
+    ET_EXEC = 2,
+    ET_DYN = 3,
+    EM_386 = 3,
+    EM_X86_64 = 62,
+    PT_LOAD = 1,
+    PT_NOTE = 4,
     XEN_ELFNOTE_PHYS32_ENTRY = 18, /* [Xen xen/include/public/elfnote.h] */
 };
 
@@ -40,7 +43,8 @@ static int bad(const struct image *im, const char *field, u64 value, const char 
 }
 
 /* Notes: name size, descriptor size, type, then both padded to 4 bytes. */
-static int read_notes(const struct image *im, u64 off, u64 size, struct elf_file *out, struct err *e)
+static int read_notes(const struct image *im, u64 off, u64 size, struct elf_file *out,
+                      struct err *e)
 {
     const u8 *notes = image_at(im, off, size);
     if (!notes)
@@ -155,8 +159,8 @@ int elf_add_segments(const struct image *im, const struct elf_file *f, struct bo
 {
     for (unsigned i = 0; i < f->load_count; i++) {
         const struct elf_load *s = &f->load[i];
-        int ret = plan_add(p, im->path, "ELF segment", s->addr, image_at(im, s->offset, s->file_size),
-                           s->file_size, s->mem_size, e);
+        int ret = plan_add(p, im->path, "ELF segment", s->addr,
+                           image_at(im, s->offset, s->file_size), s->file_size, s->mem_size, e);
         if (ret)
             return ret;
     }

@@ -17,9 +17,9 @@ struct elf_load {
 
 struct elf_file {
     bool is_64;
-    u64 entry;      /* as the header has it: physical for kernels we enter directly */
+    u64 entry; /* as the header has it: physical for kernels we enter directly */
     bool has_pvh;
-    u32 pvh_entry;  /* physical [Xen docs/misc/pvh.pandoc] */
+    u32 pvh_entry; /* physical [Xen docs/misc/pvh.pandoc] */
     unsigned load_count;
     struct elf_load load[ELF_LOADS_MAX];
 };

@@ -21,9 +21,9 @@ static int check_kind(int fd, const char *path, u64 max, u64 *size, struct err *
     if (!st.st_size)
         return err_set(e, -EINVAL, "reading %s: the file is empty", path);
     if ((u64)st.st_size > max)
-        return err_set(e, -EFBIG, "reading %s: its %llu MiB are more than the %llu MiB there is room for",
-                       path, (unsigned long long)((u64)st.st_size / MiB),
-                       (unsigned long long)(max / MiB));
+        return err_set(
+            e, -EFBIG, "reading %s: its %llu MiB are more than the %llu MiB there is room for",
+            path, (unsigned long long)((u64)st.st_size / MiB), (unsigned long long)(max / MiB));
     *size = (u64)st.st_size;
     return 0;
 }

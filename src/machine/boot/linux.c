@@ -32,7 +32,10 @@ enum {
 
 /* What a bare vmlinux, which has no setup header, is taken to support. */
 static const struct bzimage vmlinux_defaults = {
-    .version = 0x20f, .initrd_max = 0x7fffffff, .cmdline_max = 2047, .initrd_above_4g = true,
+    .version = 0x20f,
+    .initrd_max = 0x7fffffff,
+    .cmdline_max = 2047,
+    .initrd_above_4g = true,
 };
 
 static void fill_e820(u8 *zp, const struct boot_plan *p)
@@ -107,8 +110,8 @@ static int add_zero_page(struct boot_plan *p, const struct boot_input *in,
     fill_e820(zp, p);
 
     u64 cmdline;
-    int ret = plan_add_texts(p, in->kernel.path, &in->request->cmdline, 1, b->cmdline_max, &cmdline,
-                             e);
+    int ret =
+        plan_add_texts(p, in->kernel.path, &in->request->cmdline, 1, b->cmdline_max, &cmdline, e);
     if (ret)
         return ret;
     store32(zp + HDR_CMD_LINE_PTR, (u32)cmdline);
@@ -152,6 +155,7 @@ int linux_add_vmlinux(struct boot_plan *p, const struct boot_input *in, const st
     if (ret)
         return ret;
     p->entry = elf->is_64 ? BOOT_ENTRY_LONG : BOOT_ENTRY_FLAT32;
-    str_format(p->text, sizeof p->text, "Linux vmlinux, %s entry", elf->is_64 ? "64-bit" : "32-bit");
+    str_format(p->text, sizeof p->text, "Linux vmlinux, %s entry",
+               elf->is_64 ? "64-bit" : "32-bit");
     return add_zero_page(p, in, header, b ? b : &vmlinux_defaults, e);
 }

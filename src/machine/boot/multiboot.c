@@ -18,11 +18,22 @@ enum {
 
 /* The information structure [3.3]; offsets of what we provide. */
 enum info_field {
-    MBI_FLAGS = 0, MBI_MEM_LOWER = 4, MBI_MEM_UPPER = 8, MBI_CMDLINE = 16, MBI_MODS_COUNT = 20,
-    MBI_MODS = 24, MBI_MMAP_LENGTH = 44, MBI_MMAP = 48, MBI_LOADER_NAME = 64, MBI_SIZE = 120,
+    MBI_FLAGS = 0,
+    MBI_MEM_LOWER = 4,
+    MBI_MEM_UPPER = 8,
+    MBI_CMDLINE = 16,
+    MBI_MODS_COUNT = 20,
+    MBI_MODS = 24,
+    MBI_MMAP_LENGTH = 44,
+    MBI_MMAP = 48,
+    MBI_LOADER_NAME = 64,
+    MBI_SIZE = 120,
 };
 enum {
-    MBI_HAS_MEM = 1 << 0, MBI_HAS_CMDLINE = 1 << 2, MBI_HAS_MODS = 1 << 3, MBI_HAS_MMAP = 1 << 6,
+    MBI_HAS_MEM = 1 << 0,
+    MBI_HAS_CMDLINE = 1 << 2,
+    MBI_HAS_MODS = 1 << 3,
+    MBI_HAS_MMAP = 1 << 6,
     MBI_HAS_NAME = 1 << 9,
     MOD_SIZE = 16,  /* start, end, string, reserved */
     MMAP_SIZE = 24, /* size of the rest, base, length, type */
@@ -31,7 +42,8 @@ enum {
     MMAP_AT = MODS_AT + MOD_SIZE * (BOOT_MODULES_MAX + 1),
     INFO_SIZE = MMAP_AT + MMAP_SIZE * BOOT_E820_MAX - BOOT_INFO,
 };
-_Static_assert((int)INFO_SIZE <= (int)BOOT_PARAMS - (int)BOOT_INFO, "the information fits its page");
+_Static_assert((int)INFO_SIZE <= (int)BOOT_PARAMS - (int)BOOT_INFO,
+               "the information fits its page");
 
 static const u8 *find_header(const struct image *im, u64 *off)
 {
@@ -69,7 +81,8 @@ static int read_addresses(const struct image *im, const u8 *h, struct multiboot_
     m->file_start = m->offset - (header - load);
     u64 in_file = im->size - m->file_start;
     if (load_end && (load_end <= load || load_end - load > in_file))
-        return bad(im, "load_end_addr", load_end, "beyond the end of the file, or below load_addr", e);
+        return bad(im, "load_end_addr", load_end, "beyond the end of the file, or below load_addr",
+                   e);
     m->load = load;
     m->file_size = load_end ? load_end - load : in_file;
     if (bss_end && bss_end < load + m->file_size)

@@ -60,11 +60,12 @@ int plan_add(struct boot_plan *p, const char *file, const char *what, u64 addr, 
     if (!mem_size)
         return 0;
     if (size > mem_size)
-        return err_set(e, -EINVAL, "loading %s: %s: file size %#llx exceeds memory size %#llx", file,
-                       what, (unsigned long long)size, (unsigned long long)mem_size);
+        return err_set(e, -EINVAL, "loading %s: %s: file size %#llx exceeds memory size %#llx",
+                       file, what, (unsigned long long)size, (unsigned long long)mem_size);
     if (!plan_is_ram(p, addr, mem_size)) {
-        int ret = err_set(e, -ENOSPC, "loading %s: %s needs RAM at %#llx, %#llx bytes: there is none",
-                          file, what, (unsigned long long)addr, (unsigned long long)mem_size);
+        int ret =
+            err_set(e, -ENOSPC, "loading %s: %s needs RAM at %#llx, %#llx bytes: there is none",
+                    file, what, (unsigned long long)addr, (unsigned long long)mem_size);
         err_hint(e, "give the machine more memory (--memory)");
         return ret;
     }
@@ -74,9 +75,8 @@ int plan_add(struct boot_plan *p, const char *file, const char *what, u64 addr, 
                        (unsigned long long)addr, other->what, (unsigned long long)other->addr);
     if (p->segment_count == BOOT_SEGMENTS_MAX)
         return err_set(e, -E2BIG, "loading %s: more than %d segments", file, BOOT_SEGMENTS_MAX);
-    p->segment[p->segment_count++] =
-        (struct boot_segment){.addr = addr, .data = data, .size = size, .mem_size = mem_size,
-                              .what = what};
+    p->segment[p->segment_count++] = (struct boot_segment){
+        .addr = addr, .data = data, .size = size, .mem_size = mem_size, .what = what};
     return 0;
 }
 

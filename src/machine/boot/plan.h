@@ -11,11 +11,11 @@
 /* Where the loaders keep their own structures: RAM below 640 KiB that no kernel is loaded to. */
 enum boot_address {
     BOOT_GDT = 0x5000,
-    BOOT_INFO = 0x6000,       /* PVH start info or multiboot information, with their lists */
-    BOOT_PARAMS = 0x7000,     /* Linux "zero page" */
-    BOOT_SETUP_DATA = 0x8000, /* Linux setup_data list */
+    BOOT_INFO = 0x6000,        /* PVH start info or multiboot information, with their lists */
+    BOOT_PARAMS = 0x7000,      /* Linux "zero page" */
+    BOOT_SETUP_DATA = 0x8000,  /* Linux setup_data list */
     BOOT_PAGE_TABLES = 0x9000, /* PML4, PDPT and four page directories */
-    BOOT_STACK = 0x10000,     /* grows down from here */
+    BOOT_STACK = 0x10000,      /* grows down from here */
     BOOT_CMDLINE = 0x20000,
     BOOT_CMDLINE_MAX = 0x10000,
     BOOT_LOW_END = 0x9fc00, /* where conventional memory ends */
@@ -48,7 +48,7 @@ struct boot_plan {
     unsigned e820_count;
     enum boot_entry entry;
     u64 rip, rax, rbx, rsi;
-    u64 seed;   /* where fresh random bytes go at every start; 0: nowhere */
+    u64 seed; /* where fresh random bytes go at every start; 0: nowhere */
     u32 seed_size;
     char text[128];
 };
@@ -91,11 +91,13 @@ struct boot_input {
 struct elf_file;
 struct bzimage;
 /* Linux: the bzImage itself by its 64-bit or 32-bit entry, or a vmlinux entered directly, where
- * header holds the file with the setup header of the bzImage it came from (NULL: a bare vmlinux). */
+ * header holds the file with the setup header of the bzImage it came from (NULL: a bare vmlinux).
+ */
 int linux_add_bzimage(struct boot_plan *p, const struct boot_input *in, const struct bzimage *b,
                       struct err *e) must_check;
 int linux_add_vmlinux(struct boot_plan *p, const struct boot_input *in, const struct elf_file *elf,
-                      const struct image *header, const struct bzimage *b, struct err *e) must_check;
+                      const struct image *header, const struct bzimage *b,
+                      struct err *e) must_check;
 int pvh_add(struct boot_plan *p, const struct boot_input *in, const struct elf_file *elf,
             struct err *e) must_check;
 bool multiboot_probe(const struct image *im);

@@ -52,8 +52,8 @@ int pvh_add(struct boot_plan *p, const struct boot_input *in, const struct elf_f
             struct err *e)
 {
     if (!elf->has_pvh) {
-        int ret = err_set(e, -ENOEXEC, "loading %s: the kernel has no PVH entry note",
-                          in->kernel.path);
+        int ret =
+            err_set(e, -ENOEXEC, "loading %s: the kernel has no PVH entry note", in->kernel.path);
         err_hint(e, "the kernel needs CONFIG_PVH; --boot linux does without it");
         return ret;
     }

@@ -14,9 +14,9 @@
 #include <zstd_errors.h>
 
 enum {
-    STEP = 1 << 20,              /* input given to a decoder between two progress reports */
+    STEP = 1 << 20, /* input given to a decoder between two progress reports */
     LZ4_LEGACY_MAGIC = 0x184c2102,
-    LZ4_LEGACY_BLOCK = 8 << 20,  /* a block's unpacked size at most */
+    LZ4_LEGACY_BLOCK = 8 << 20, /* a block's unpacked size at most */
 };
 /* xz -9 needs a 64 MiB dictionary; the kernel's build uses 32 MiB. */
 #define XZ_MEMORY_LIMIT (256 * MiB)
@@ -211,8 +211,13 @@ int unpack(const char *file, const u8 *data, u64 size, u8 *out, u64 out_size,
         err_hint(e, "let the kernel unpack itself: --boot linux");
         return ret;
     }
-    struct job j = {.file = file, .in = data, .in_size = size, .out = out, .out_size = out_size,
-                    .progress = progress, .format = f->name};
+    struct job j = {.file = file,
+                    .in = data,
+                    .in_size = size,
+                    .out = out,
+                    .out_size = out_size,
+                    .progress = progress,
+                    .format = f->name};
     int ret = f->unpack(&j, e);
     if (progress && progress->report)
         progress->report(progress->ctx, "unpacking the kernel", 1000);
