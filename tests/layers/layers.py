@@ -43,6 +43,8 @@ def check(top, config):
     for folder, _, files in os.walk(src):
         sources = [f for f in files if f.endswith(('.c', '.h', '.S'))]
         rel_folder = os.path.relpath(folder, src)
+        if sources and 'README.md' not in files:
+            errors.append(f'src/{rel_folder}: has no README.md')
         for name in sources:
             rel = os.path.normpath(os.path.join(rel_folder, name))
             room = room_of(rel, rooms)
