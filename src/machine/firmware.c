@@ -7,6 +7,7 @@
 #include "machine/boot/boot.h"
 #include "machine/machine_priv.h"
 #include "machine/pc_map.h"
+#include "machine/smbios.h"
 
 #include <errno.h>
 
@@ -29,7 +30,12 @@ int firmware_build_tables(struct machine *m, const struct machine_config *c, str
     m->tables = mem_alloc(PC_TABLES_SIZE);
     if (!m->tables)
         return err_set(e, -ENOMEM, "building the ACPI tables: no memory");
-    return acpi_build(m->tables, &a, e);
+    int r = acpi_build(m->tables, &a, e);
+    if (r)
+        return r;
+    struct smbios_config s = {
+        .cpus = c->cpus, .memory = c->memory, .low_memory = memory_map_low(c->memory)};
+    return smbios_build(m->tables + (PC_SMBIOS - PC_TABLES), PC_SMBIOS_SIZE, PC_SMBIOS, &s, e);
 }
 
 static int configure_pci(struct machine *m, struct err *e)

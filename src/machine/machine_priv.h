@@ -28,7 +28,7 @@ struct shared_line {
 struct machine {
     struct vm *vm;
     struct boot_plan *plan;
-    u8 *tables;   /* PC_TABLES_SIZE bytes of ACPI tables for PC_TABLES */
+    u8 *tables;   /* PC_TABLES_SIZE bytes of ACPI and SMBIOS tables for PC_TABLES */
     bool started; /* guest memory is no longer zero */
     char engine_reason[256];
 

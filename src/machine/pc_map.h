@@ -23,6 +23,8 @@
 #define PC_EBDA             0x9fc00ull
 #define PC_TABLES           0xe0000ull
 #define PC_TABLES_SIZE      0x20000ull
+#define PC_SMBIOS           0xf0000ull /* where guests look for it; the ACPI tables lie below */
+#define PC_SMBIOS_SIZE      0x10000ull
 #define PC_HIGH_BASE        0x100000ull
 #define PC_LOW_RAM_END      0xc0000000ull
 #define PC_PCI32            0xc0000000ull

@@ -6,10 +6,12 @@ A row says how doppel is started and a conversation: wait for a text, answer wit
 passes when the conversation is over and doppel has ended with status 0. Time is no condition: the
 deadline only ends a guest that hangs. Kernels come from the cache that tools/fetch-kernel fills;
 exit status 77 (skipped) when there is none and it cannot be fetched."""
+import lzma
 import os
 import re
 import selectors
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,8 @@ DEADLINE = 900  # seconds
 SHELL = [
     (PROMPT, 'echo cpus=$(grep -c ^processor /proc/cpuinfo) answer=$((6 * 7)) $(uname -m)'),
     (r'cpus={cpus} answer=42 {machine}', None),
+    (PROMPT, 'echo product=$(cat /sys/class/dmi/id/product_name)'),
+    (r'product=Virtual Machine', None),
     (PROMPT, 'dmesg | grep -cE "Oops|BUG:|WARNING:|soft lockup|Call Trace" | sed s/^/trouble=/'),
     (r'trouble=0', None),
     (PROMPT, 'poweroff'),
@@ -52,10 +56,14 @@ ROWS = {
     'large': dict(args=LINUX + ['--memory', '5G'], talk=SHELL),
     'common': dict(args=LINUX + ['--cpu', 'common'], talk=SHELL),
     'reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL),
+    'reboot-smp': dict(args=['--append', 'console=ttyS0'], cpus=2, talk=REBOOT + SHELL),
     'disk': dict(args=LINUX, talk=DISK + SHELL, disk=True),
     'i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686'),
     'i386-linux': dict(arch='i386', args=LINUX + ['--boot', 'linux'], talk=SHELL, machine='i686'),
     'i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686'),
+    'vmlinux': dict(args=LINUX + ['--boot', 'linux'], talk=SHELL, vmlinux=True),
+    'memtest-smp': dict(image='memtest86+', args=['--memory', '16M', '--append',
+                        'console=ttyS0,115200'], cpus=2, talk=MEMTEST, endless=True),
     'memtest': dict(image='memtest86+', args=['--memory', '16M', '--append', 'console=ttyS0,115200'],
                     talk=MEMTEST, endless=True),
 }
@@ -75,6 +83,17 @@ def fetch(arch, image):
         if r.returncode:
             skip(f'no {path}, and it cannot be fetched: {r.stderr.strip().splitlines()[-1:]}')
     return path
+
+
+def unpack(path, folder):
+    """The vmlinux inside a bzImage whose payload is xz."""
+    data = open(path, 'rb').read()
+    at, size = struct.unpack_from('<II', data, 0x248)
+    at += (data[0x1f1] + 1) * 512
+    out = os.path.join(folder, 'vmlinux')
+    with open(out, 'wb') as f:
+        f.write(lzma.decompress(data[at:at + size - 4]))
+    return out
 
 
 def initramfs(arch, folder):
@@ -155,8 +174,11 @@ class Guest:
 
 def start(doppel, row, folder, extra):
     arch = row.get('arch', 'amd64')
+    kernel = fetch(arch, row.get('image'))
+    if row.get('vmlinux'):
+        kernel = unpack(kernel, folder)
     command = [doppel, 'run', '--engine', row.get('engine', 'interpret'),
-               '--kernel', fetch(arch, row.get('image')), '--cpus', str(row.get('cpus', 1))]
+               '--kernel', kernel, '--cpus', str(row.get('cpus', 1))]
     if not row.get('image'):
         command += ['--initrd', initramfs(arch, folder)]
     disk = make_disk(folder) if row.get('disk') else None

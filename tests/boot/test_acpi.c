@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "machine/acpi/acpi.h"
 #include "machine/acpi/aml.h"
 #include "machine/pc_map.h"
+#include "machine/smbios.h"
 
 static u8 block[PC_TABLES_SIZE];
 
@@ -29,6 +31,35 @@ static u8 sum(const u8 *p, u32 n)
     while (n--)
         s = (u8)(s + *p++);
     return s;
+}
+
+static void smbios(void **state)
+{
+    static u8 data[PC_SMBIOS_SIZE];
+    struct smbios_config c = {.cpus = 64, .memory = 5 * GiB, .low_memory = 3 * GiB};
+    struct err e = {0};
+    assert_int_equal(smbios_build(data, sizeof data, PC_SMBIOS, &c, &e), 0);
+    assert_memory_equal(data, "_SM3_", 5);
+    assert_int_equal(sum(data, data[6]), 0);
+    u32 at = (u32)(load64(data + 16) - PC_SMBIOS), end = at + load32(data + 12);
+    unsigned count[256] = {0};
+    while (at < end) {
+        u8 type = data[at];
+        count[type]++;
+        assert_true(data[at + 1] >= 4);
+        at += data[at + 1];
+        if (data[at] == 0)
+            at++; /* no texts */
+        else
+            while (data[at])
+                at += (u32)strlen((char *)data + at) + 1;
+        assert_int_equal(data[at++], 0);
+        assert_int_equal(type == 127, at == end);
+    }
+    assert_int_equal(count[4], 64);
+    assert_int_equal(count[17], 1);
+    assert_int_equal(count[19], 2);
+    assert_int_equal(smbios_build(data, 300, PC_SMBIOS, &c, &e), -ENOSPC);
 }
 
 static void build(unsigned cpus)
@@ -162,10 +193,8 @@ int main(int argc, char **argv)
     if (argc == 3 && !strcmp(argv[1], "--write"))
         return write_tables(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checksums),
-        cmocka_unit_test(processors),
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(aml_lengths),
+        cmocka_unit_test(checksums),   cmocka_unit_test(processors), cmocka_unit_test(addresses),
+        cmocka_unit_test(aml_lengths), cmocka_unit_test(smbios),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

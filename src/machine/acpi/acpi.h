@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/types.h"
 
+enum { ACPI_SIZE = 0x10000 };
+
 struct acpi_config {
     const u32 *apic_id; /* of each processor */
     unsigned cpus;
@@ -18,7 +20,7 @@ struct acpi_config {
     bool pci64; /* the window above 4 GiB is reachable */
 };
 
-/* Writes the tables for guest address PC_TABLES into out, PC_TABLES_SIZE zeroed bytes; the RSDP
+/* Writes the tables for guest address PC_TABLES into out, ACPI_SIZE zeroed bytes; the RSDP
  * comes first. -ENOSPC when they do not fit. */
 int acpi_build(u8 *out, const struct acpi_config *c, struct err *e) must_check;
 

@@ -246,7 +246,7 @@ static u64 add_hpet(struct aml *a, const struct acpi_config *c)
 
 int acpi_build(u8 *out, const struct acpi_config *c, struct err *e)
 {
-    struct aml a = {.data = out, .room = PC_TABLES_SIZE};
+    struct aml a = {.data = out, .room = ACPI_SIZE};
     u8 *rsdp = reserve(&a, RSDP_SIZE, 16);
     u64 dsdt = add_dsdt(&a, c), facs = add_facs(&a);
     u64 table[XSDT_TABLES] = {add_fadt(&a, c, dsdt, facs), add_madt(&a, c), add_mcfg(&a),
@@ -256,8 +256,8 @@ int acpi_build(u8 *out, const struct acpi_config *c, struct err *e)
         if (table[i])
             put64(&a, table[i]);
     if (a.overflow)
-        return err_set(e, -ENOSPC, "building the ACPI tables: they do not fit %llu KiB",
-                       (unsigned long long)(PC_TABLES_SIZE / KiB));
+        return err_set(e, -ENOSPC, "building the ACPI tables: they do not fit %d KiB",
+                       ACPI_SIZE / 1024);
     finish(xsdt, "XSDT", (u32)(a.data + a.size - xsdt), 1);
     mem_copy(rsdp, "RSD PTR ", 8);
     mem_copy(rsdp + 9, "DOPPEL", 6);
