@@ -11,10 +11,10 @@
 enum { STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_MONITOR = 125 };
 
 struct cli_option {
-    int id;             /* the command's own enumeration; 0 ends the table */
-    char letter;        /* -x, or 0 */
-    const char *name;   /* --name */
-    const char *value;  /* "SIZE", or NULL: a switch */
+    int id;              /* the command's own enumeration; 0 ends the table */
+    char letter;         /* -x, or 0 */
+    const char *name;    /* --name */
+    const char *value;   /* "SIZE", or NULL: a switch */
     const char *choices; /* for completion: "auto kvm interpret", "@file", or NULL */
     const char *help;
 };
@@ -26,6 +26,7 @@ struct cli_example {
 struct cli_command {
     const char *name;
     const char *synopsis; /* after the options: "[-- COMMAND...]" */
+    const char *operands; /* words that may stand there, for completion; or NULL */
     const char *summary;  /* one line */
     const char *text;     /* paragraphs for the man page, separated by blank lines */
     const struct cli_option *options;
@@ -42,10 +43,18 @@ extern const struct cli_command cli_run, cli_engines, cli_completion, cli_man;
 int cli_parse(const struct cli_command *c, int argc, char **argv,
               int (*set)(void *ctx, int id, const char *value, struct err *e), void *ctx, int *rest,
               bool *dashes, struct err *e) must_check;
+/* The same for a command that takes options only; set may be NULL when it has none. */
+int cli_parse_all(const struct cli_command *c, int argc, char **argv,
+                  int (*set)(void *ctx, int id, const char *value, struct err *e), void *ctx,
+                  struct err *e) must_check;
+/* Is word a likely slip of the keys for known? */
+bool cli_is_like(const char *word, const char *known);
 
 /* "doppel: message" and "doppel: hint" on standard error. */
 void cli_report(const struct err *e);
 void cli_note(const char *fmt, ...) printf_like(1, 2);
+/* What to try against an error that was reported without a hint; error is -errno. */
+void cli_hint_cure(struct err *e, int error);
 
 void cli_help(const struct cli_command *c);
 void cli_write_man(void);

@@ -2,28 +2,27 @@
 /* doppel completion, doppel man: documents made from the tables. */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static int no_options(void *ctx, int id, const char *value, struct err *e)
-{
-    return 0;
-}
 
 static int run_completion(const struct cli_command *self, int argc, char **argv)
 {
     struct err e = {0};
     int rest;
     bool dashes;
-    int err = cli_parse(self, argc, argv, no_options, NULL, &rest, &dashes, &e);
+    int err = cli_parse(self, argc, argv, NULL, NULL, &rest, &dashes, &e);
     if (err > 0)
         return 0;
-    if (err < 0) {
-        cli_report(&e);
-        return STATUS_USAGE;
+    if (!err && (rest + 1 != argc || strcmp(argv[rest], "bash") != 0)) {
+        err = err_set(&e, -EINVAL,
+                      rest == argc ? "completion: for which shell?"
+                                   : "completion: there is none for '%s'",
+                      argv[rest]);
+        err_hint(&e, "doppel completion bash");
     }
-    if (rest + 1 != argc || strcmp(argv[rest], "bash") != 0) {
-        cli_note("completion: name a shell: bash");
+    if (err) {
+        cli_report(&e);
         return STATUS_USAGE;
     }
     cli_write_bash_completion();
@@ -33,9 +32,7 @@ static int run_completion(const struct cli_command *self, int argc, char **argv)
 static int run_man(const struct cli_command *self, int argc, char **argv)
 {
     struct err e = {0};
-    int rest;
-    bool dashes;
-    int err = cli_parse(self, argc, argv, no_options, NULL, &rest, &dashes, &e);
+    int err = cli_parse_all(self, argc, argv, NULL, NULL, &e);
     if (err > 0)
         return 0;
     if (err < 0) {
@@ -58,10 +55,19 @@ static const struct cli_example man_examples[] = {
 };
 
 const struct cli_command cli_completion = {
-    .name = "completion", .synopsis = "bash", .summary = "Print a shell completion script",
-    .options = none, .examples = completion_examples, .run = run_completion,
+    .name = "completion",
+    .synopsis = "bash",
+    .operands = "bash",
+    .summary = "Print a shell completion script",
+    .options = none,
+    .examples = completion_examples,
+    .run = run_completion,
 };
 const struct cli_command cli_man = {
-    .name = "man", .synopsis = "", .summary = "Print the manual page (roff)",
-    .options = none, .examples = man_examples, .run = run_man,
+    .name = "man",
+    .synopsis = "",
+    .summary = "Print the manual page (roff)",
+    .options = none,
+    .examples = man_examples,
+    .run = run_man,
 };

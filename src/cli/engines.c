@@ -41,14 +41,11 @@ static void print_engine(const struct engine_ops *engine, json_t *rows)
 static int run(const struct cli_command *self, int argc, char **argv)
 {
     struct err e = {0};
-    bool json = false, dashes;
-    int rest;
-    int err = cli_parse(self, argc, argv, set_option, &json, &rest, &dashes, &e);
+    bool json = false;
+    int err = cli_parse_all(self, argc, argv, set_option, &json, &e);
     if (err > 0)
         return 0;
-    if (err < 0 || rest != argc) {
-        if (!err)
-            err_set(&e, -1, "doppel engines: unexpected '%s'", argv[rest]);
+    if (err) {
         cli_report(&e);
         return STATUS_USAGE;
     }

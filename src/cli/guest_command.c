@@ -47,7 +47,12 @@ static int open_streams(struct guest_command *g, struct os_loop *loop,
                         size_t (*filter)(void *ctx, u8 *data, size_t n), struct err *e)
 {
     const struct chardev_fd_config in = {
-        .in = STDIN_FILENO, .out = -1, .filter = g->terminal ? filter : NULL, .ctx = g->ctx};
+        .in = STDIN_FILENO,
+        .out = -1,
+        .filter = g->terminal ? filter : NULL,
+        .ended = g->terminal ? g->hung_up : NULL,
+        .ctx = g->ctx,
+    };
     const struct chardev_fd_config out = {
         .in = -1, .out = STDOUT_FILENO, .broken = on_broken, .ctx = g};
     const struct chardev_fd_config error = {.in = -1, .out = STDERR_FILENO};

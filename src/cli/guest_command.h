@@ -10,7 +10,8 @@
 struct guest_command {
     struct agent *agent;
     struct chardev *in, *out, *error;
-    struct chardev *console; /* kept when the user sends the kernel's console nowhere; the machine's */
+    struct chardev
+        *console;  /* kept when the user sends the kernel's console nowhere; the machine's */
     bool terminal; /* the command gets one, ours goes raw */
     bool ended;    /* with a status, or a reason why there is none */
     int status;
@@ -19,6 +20,7 @@ struct guest_command {
     void (*stop)(void *ctx); /* ends the machine; any thread */
     /* Standard output is gone for another reason than a reader that left. */
     void (*broken)(void *ctx, int error);
+    void (*hung_up)(void *ctx); /* our terminal is gone */
     void *ctx;
 };
 

@@ -4,17 +4,15 @@
 
 #include "base/log.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_completion,
-    &cli_engines,
-    &cli_man,
-    &cli_run,
-    NULL,
+    &cli_completion, &cli_engines, &cli_man, &cli_run, NULL,
 };
 
 void cli_report(const struct err *e)
@@ -50,8 +48,31 @@ static int finish(int status)
     return status;
 }
 
+static int unknown_command(const char *name)
+{
+    struct err e = {0};
+    err_set(&e, -EINVAL, "unknown command '%s'", name);
+    err_hint(&e, "`doppel --help` lists them");
+    for (const struct cli_command *const *c = cli_commands; *c; c++)
+        if (cli_is_like(name, (*c)->name))
+            err_hint(&e, "did you mean `doppel %s`?", (*c)->name);
+    cli_report(&e);
+    return STATUS_USAGE;
+}
+
+/* A standard stream that was closed before the start gets one that fails: otherwise the next file
+ * to be opened, a disk perhaps, would take its number and receive what the guest prints. */
+static void open_missing_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int main(int argc, char **argv)
 {
+    open_missing_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write that meets it */
     log_set_sink(log_to_stderr);
     if (argc < 2) {
@@ -69,7 +90,5 @@ int main(int argc, char **argv)
     for (const struct cli_command *const *c = cli_commands; *c; c++)
         if (!strcmp((*c)->name, argv[1]))
             return finish((*c)->run(*c, argc - 2, argv + 2));
-    fprintf(stderr, "doppel: unknown command '%s'\ndoppel: hint: `doppel --help` lists them\n",
-            argv[1]);
-    return STATUS_USAGE;
+    return unknown_command(argv[1]);
 }

@@ -2,6 +2,7 @@
 /* Option parsing from a command's table. */
 #include "cli/command.h"
 
+#include "base/str.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,14 @@ static unsigned distance(const char *a, const char *b)
     return row[n];
 }
 
-static int unknown_option(const struct cli_command *c, const char *name, struct err *e)
+bool cli_is_like(const char *word, const char *known)
+{
+    return distance(word, known) <= 2;
+}
+
+/* arg is the argument as given, name the part of it that names an option. */
+static int unknown_option(const struct cli_command *c, const char *arg, const char *name,
+                          struct err *e)
 {
     const char *best = NULL;
     unsigned best_distance = 3;
@@ -40,12 +48,19 @@ static int unknown_option(const struct cli_command *c, const char *name, struct 
             best_distance = d;
         }
     }
-    err_set(e, -EINVAL, "doppel %s: unknown option --%s", c->name, name);
+    err_set(e, -EINVAL, "%s: unknown option %s", c->name, arg);
     if (best)
         err_hint(e, "did you mean --%s?", best);
     else
         err_hint(e, "`doppel %s --help` lists the options", c->name);
     return -EINVAL;
+}
+
+static int unknown_long(const struct cli_command *c, const char *arg, size_t n, struct err *e)
+{
+    char name[64];
+    str_format(name, sizeof name, "%.*s", (int)MIN(n, sizeof name - 1), arg + 2);
+    return unknown_option(c, arg, name, e);
 }
 
 static const struct cli_option *find_long(const struct cli_command *c, const char *name, size_t n)
@@ -90,20 +105,20 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
             size_t n = equals ? (size_t)(equals - arg - 2) : strlen(arg + 2);
             o = find_long(c, arg + 2, n);
             if (!o)
-                return unknown_option(c, arg + 2, e);
+                return unknown_long(c, arg, n, e);
             value = equals ? equals + 1 : NULL;
         } else {
             o = find_letter(c, arg[1]);
             if (!o)
-                return unknown_option(c, arg + 1, e);
+                return unknown_option(c, arg, arg + 1, e);
             value = arg[2] ? arg + 2 : NULL;
         }
         if (!o->value && value)
-            return err_set(e, -EINVAL, "doppel %s: --%s takes no value", c->name, o->name);
+            return err_set(e, -EINVAL, "%s: --%s takes no value", c->name, o->name);
         if (o->value && !value && i + 1 < argc)
             value = argv[++i];
         if (o->value && !value) {
-            err_set(e, -EINVAL, "doppel %s: --%s needs a value", c->name, o->name);
+            err_set(e, -EINVAL, "%s: --%s needs a value", c->name, o->name);
             err_hint(e, "--%s %s: %s", o->name, o->value, o->help);
             return -EINVAL;
         }
@@ -113,4 +128,18 @@ int cli_parse(const struct cli_command *c, int argc, char **argv,
     }
     *rest = i;
     return 0;
+}
+
+int cli_parse_all(const struct cli_command *c, int argc, char **argv,
+                  int (*set)(void *ctx, int id, const char *value, struct err *e), void *ctx,
+                  struct err *e)
+{
+    int rest;
+    bool dashes;
+    int err = cli_parse(c, argc, argv, set, ctx, &rest, &dashes, e);
+    if (err || rest == argc)
+        return err;
+    err_set(e, -EINVAL, "%s: unexpected '%s'", c->name, argv[rest]);
+    err_hint(e, "`doppel %s --help` says what it takes", c->name);
+    return -EINVAL;
 }

@@ -17,8 +17,22 @@
 #include <unistd.h>
 
 enum {
-    OPT_APPEND_ = 1, OPT_BOOT, OPT_CPU, OPT_CPUS, OPT_DISK, OPT_DRY_RUN, OPT_ENGINE, OPT_INITRD,
-    OPT_JSON, OPT_KERNEL, OPT_MEMORY, OPT_MODULE, OPT_NO_REBOOT, OPT_QUIET, OPT_SERIAL, OPT_STAT,
+    OPT_APPEND_ = 1,
+    OPT_BOOT,
+    OPT_CPU,
+    OPT_CPUS,
+    OPT_DISK,
+    OPT_DRY_RUN,
+    OPT_ENGINE,
+    OPT_INITRD,
+    OPT_JSON,
+    OPT_KERNEL,
+    OPT_MEMORY,
+    OPT_MODULE,
+    OPT_NO_REBOOT,
+    OPT_QUIET,
+    OPT_SERIAL,
+    OPT_STAT,
     OPT_VERBOSE,
 };
 
@@ -38,11 +52,11 @@ static int set_memory(struct machine_config *m, const char *value, struct err *e
 {
     u64 size;
     int err = str_to_size(value, &size);
-    if (err || size < MiB) {
+    if (err || size < 2 * MiB) {
         err_set(e, -EINVAL, "--memory %s: %s", value,
                 err == -ERANGE ? "too large"
                 : err          ? "not a size"
-                               : "a machine needs at least 1M");
+                               : "a machine needs at least 2M");
         err_hint(e, "a number of bytes, or with a suffix: 512M, 2G");
         return -EINVAL;
     }
@@ -65,7 +79,8 @@ static int set_boot(struct machine_config *m, const char *value, struct err *e)
     return -EINVAL;
 }
 
-/* --disk FILE[,readonly=on|off][,serial=TEXT]; value is the process's own argument and may be cut. */
+/* --disk FILE[,readonly=on|off][,serial=TEXT]; value is the process's own argument and may be cut.
+ */
 static int set_disk(struct machine_config *m, char *value, struct err *e)
 {
     if (m->disks == MACHINE_DISKS)
@@ -94,6 +109,19 @@ static int set_disk(struct machine_config *m, char *value, struct err *e)
         return err_set(e, -EINVAL, "--disk: the file's name is empty");
     m->disks++;
     return 0;
+}
+
+static int set_engine(struct machine_config *m, const char *value, struct err *e)
+{
+    m->engine = value;
+    if (!strcmp(value, "auto"))
+        return 0;
+    for (const struct engine_ops *const *p = machine_engines(); *p; p++)
+        if (!strcmp((*p)->name, value))
+            return 0;
+    err_set(e, -EINVAL, "--engine %s: there is no such engine", value);
+    err_hint(e, "`doppel engines` shows them");
+    return -EINVAL;
 }
 
 static int set_module(struct machine_config *m, const char *value, struct err *e)
@@ -133,7 +161,7 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_CPUS: return set_cpus(m, value, e);
     case OPT_DISK: return set_disk(m, (char *)value, e);
     case OPT_DRY_RUN: r->dry_run = true; return 0;
-    case OPT_ENGINE: m->engine = value; return 0;
+    case OPT_ENGINE: return set_engine(m, value, e);
     case OPT_INITRD: m->initrd = value; return 0;
     case OPT_JSON: r->json = true; return 0;
     case OPT_KERNEL: m->kernel = value; return 0;
@@ -188,6 +216,7 @@ static int default_kernel(struct run_request *r, struct err *e)
         return -ENOENT;
     }
     m->kernel = r->kernel_path;
+    r->own_guest = !m->initrd;
     if (!m->initrd && find_cached("amd64/initramfs.cpio", r->initrd_path, sizeof r->initrd_path))
         m->initrd = r->initrd_path;
     return 0;
@@ -200,9 +229,9 @@ static int default_append(struct run_request *r, struct err *e)
     int err = 0;
     if (r->machine.boot != BOOT_MULTIBOOT && !strstr(r->append, "console="))
         err = set_append(r, "console=ttyS0", e);
-    /* Nobody sits at the guest of a command: a panic must end it, not wait or start over. Two thirds
-     * of an interpreted boot are the kernel's tests of its own ciphers, which this guest does not
-     * need. */
+    /* Nobody sits at the guest of a command: a panic must end it, not wait or start over. Two
+     * thirds of an interpreted boot are the kernel's tests of its own ciphers, which this guest
+     * does not need. */
     if (!err && r->command) {
         r->machine.no_reboot = true;
         err = set_append(r, "quiet panic=-1 cryptomgr.notests " AGENT_KERNEL_FLAG, e);
@@ -214,7 +243,7 @@ static int default_append(struct run_request *r, struct err *e)
 static int check_request(struct run_request *r, struct err *e)
 {
     if (r->command && !r->command[0])
-        return err_set(e, -EINVAL, "doppel run: nothing after \"--\"");
+        return err_set(e, -EINVAL, "run: nothing after \"--\"");
     unsigned stdio = 0;
     for (unsigned i = 0; i < r->serials; i++)
         stdio += !strcmp(r->serial[i], "stdio");
@@ -241,7 +270,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
     if (err > 0)
         return 0;
     if (!err && rest < argc && !dashes) {
-        err = err_set(&e, -EINVAL, "doppel run: unexpected '%s'", argv[rest]);
+        err = err_set(&e, -EINVAL, "run: unexpected '%s'", argv[rest]);
         err_hint(&e, "a command for the guest comes after \"--\"");
     }
     if (!err && dashes) {
@@ -273,8 +302,8 @@ static const struct cli_option options[] = {
      "boot protocol: auto, pvh, linux, multiboot (auto)"},
     {OPT_DISK, 'd', "disk", "FILE[,OPTS]", "@file",
      "raw disk image; readonly=on, serial=TEXT (repeatable)"},
-    {OPT_SERIAL, 's', "serial", "BACKEND", "stdio none null pty file:",
-     "serial port: stdio, none, null, pty, file:PATH (repeatable)"},
+    {OPT_SERIAL, 's', "serial", "BACKEND",
+     "stdio none null pty file:", "serial port: stdio, none, null, pty, file:PATH (repeatable)"},
     {OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, "end instead of restarting when the guest resets"},
     {OPT_STAT, 0, "stat", NULL, NULL, "print exit counters at the end"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
@@ -287,7 +316,8 @@ static const struct cli_example examples[] = {
     {"doppel run", "start the cached Debian kernel with a shell on this terminal"},
     {"doppel run --kernel vmlinuz --initrd initrd.img --memory 1G --cpus 2",
      "start your own kernel with two processors"},
-    {"echo hi | doppel run -- cat", "run a command in the guest; its input, output and status are ours"},
+    {"echo hi | doppel run -- cat",
+     "run a command in the guest; its input, output and status are ours"},
     {NULL, NULL},
 };
 const struct cli_command cli_run = {
@@ -298,7 +328,9 @@ const struct cli_command cli_run = {
         "Starts a machine with a kernel and, in a terminal, connects it to the first serial port. "
         "Ctrl-A x ends the machine at once, Ctrl-A Ctrl-A sends one Ctrl-A, Ctrl-A h shows these "
         "keys; every other key, Ctrl-C included, goes to the guest. `poweroff` in the guest ends "
-        "it cleanly.\n\n"
+        "it cleanly. Standard input that is no terminal is typed into that port; with the cached "
+        "guest its end is Ctrl-D to the shell, which ends the guest. Commands from a script go "
+        "better through COMMAND.\n\n"
         "With COMMAND, doppel's small initramfs runs it in the guest: standard input, output, "
         "error, end of file, signals and the exit status pass through unchanged.",
     .options = options,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* doppel run in parts: run.c reads the options, session.c runs the machine at the user's terminal,
- * stat.c prints the counters. */
+ * dry_run.c and stat.c print what is to run and what has run. */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
@@ -13,12 +13,15 @@ struct run_request {
     char **command; /* after "--"; NULL: an interactive machine */
     int command_length;
     bool stat, json, quiet, dry_run;
+    bool own_guest; /* the cached kernel and initramfs: what its console runs is known */
     unsigned verbose;
     char kernel_path[4096], initrd_path[4096], append[4096];
 };
 
 /* Runs the machine to its end; returns the process's exit status. */
 int session_run(struct run_request *r);
+/* Prints what would run (to standard output, JSON if asked). */
+void dry_run_print(struct machine *m, const struct run_request *r);
 /* Prints the exit counters of a machine that has stopped (to standard error, JSON if asked). */
 void stat_print(struct machine *m, bool json);
 

@@ -25,10 +25,12 @@ struct session {
     struct machine *machine;
     struct terminal_escape escape;
     struct guest_command command; /* when the request has one */
-    u64 progress_ns; /* when a slow step began to be shown; 0: nothing shown */
+    u64 progress_ns;              /* when a slow step began to be shown; 0: nothing shown */
     u64 start_ns;
-    int output_error; /* errno of a broken standard output */
-    int signal;       /* that ended the machine */
+    int output_error;              /* errno of a broken standard output */
+    int signal;                    /* that ended the machine */
+    struct chardev *stdio;         /* the serial port on standard input and output */
+    struct os_timer *end_of_input; /* repeats Ctrl-D on it */
 };
 
 static void stop_machine(void *ctx)
@@ -91,14 +93,44 @@ static void clear_progress(struct session *s)
     s->progress_ns = 0;
 }
 
+/* The terminal went away without a signal for us, as when it is not our controlling one. */
+static void hung_up(void *ctx)
+{
+    struct session *s = ctx;
+    s->signal = SIGHUP;
+    stop_machine(s);
+}
+
+/* A shell on a serial line knows the end of its input by Ctrl-D only. It is repeated, because what
+ * arrives before the shell reads, while the kernel sets the line up, is lost. */
+static void send_end_of_input(void *ctx)
+{
+    enum { CTRL_D = 4 };
+    struct session *s = ctx;
+    const struct chardev_events *ev = s->stdio->events;
+    const u8 key = CTRL_D;
+    if (ev && ev->can_receive && ev->can_receive(s->stdio->events_ctx))
+        ev->receive(s->stdio->events_ctx, &key, 1);
+    os_timer_arm(s->end_of_input, os_clock_ns() + 1000000000);
+}
+
 /* Standard input and output as a serial port. */
 static int open_stdio(struct session *s, struct chardev **out, struct err *e)
 {
-    struct chardev_fd_config c = {.in = STDIN_FILENO, .out = STDOUT_FILENO,
-                                  .broken = output_broken, .ctx = s};
-    if (terminal_is(STDIN_FILENO))
+    struct chardev_fd_config c = {
+        .in = STDIN_FILENO, .out = STDOUT_FILENO, .broken = output_broken, .ctx = s};
+    if (terminal_is(STDIN_FILENO)) {
         c.filter = filter_keys;
-    return chardev_fd_create(out, s->loop, &c, e);
+        c.ended = hung_up;
+    } else if (s->request->own_guest) {
+        c.ended = send_end_of_input;
+        int err = os_timer_create(&s->end_of_input, s->loop, send_end_of_input, s, e);
+        if (err)
+            return err;
+    }
+    int err = chardev_fd_create(out, s->loop, &c, e);
+    s->stdio = *out;
+    return err;
 }
 
 static int open_serials(struct session *s, struct err *e)
@@ -138,7 +170,7 @@ static int set_up(struct session *s, struct err *e)
         err = open_serials(s, e);
     if (!err && r->command) {
         s->command = (struct guest_command){
-            .stop = stop_machine, .broken = output_broken, .ctx = s};
+            .stop = stop_machine, .broken = output_broken, .hung_up = hung_up, .ctx = s};
         err = guest_command_open(&s->command, s->loop, r, filter_keys, e);
     }
     if (err)
@@ -163,6 +195,7 @@ static void tear_down(struct session *s)
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
         chardev_destroy(s->request->machine.serial[i]);
     guest_command_close(&s->command);
+    os_timer_destroy(s->end_of_input);
     signal_watch_destroy(s->signals);
     os_loop_destroy(s->loop);
 }
@@ -190,9 +223,7 @@ static int status_of(struct session *s, enum vm_end why, int status, const struc
     case VM_CRASHED:
         cli_note("the guest crashed: triple fault (an exception it could not deliver)");
         return STATUS_FAILURE;
-    case VM_FAILED:
-        cli_report(e);
-        return STATUS_FAILURE;
+    case VM_FAILED: cli_report(e); return STATUS_FAILURE;
     default: return STATUS_FAILURE;
     }
 }
@@ -201,12 +232,14 @@ static int run_machine(struct session *s, struct err *e)
 {
     struct run_request *r = s->request;
     int guest_status = 0;
+    if (r->dry_run) {
+        dry_run_print(s->machine, r);
+        return 0;
+    }
     if (!r->quiet && !r->command)
         cli_note("%s; %s%s", machine_engine_reason(s->machine),
                  machine_boot_description(s->machine),
                  terminal_is(STDIN_FILENO) ? "; Ctrl-A x ends it" : "");
-    if (r->dry_run)
-        return 0;
     int err = r->command && !s->command.terminal ? 0 : terminal_raw(STDIN_FILENO, e);
     if (!err)
         err = os_thread_create(&s->io, "io", io_main, s, e);
@@ -231,6 +264,7 @@ int session_run(struct run_request *r)
         status = run_machine(&s, &e);
     if (status < 0) {
         terminal_restore();
+        cli_hint_cure(&e, status);
         cli_report(&e);
         status = r->command ? STATUS_MONITOR : STATUS_FAILURE;
     }

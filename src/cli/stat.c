@@ -25,8 +25,7 @@ static void print_json(struct vm *vm, const struct exit_counters *c)
     json_t *exits = json_object();
     for (unsigned r = 0; r < EXIT_REASON_COUNT; r++)
         if (c->count[r])
-            json_object_set_new(exits, exit_reason_name[r],
-                                json_integer((json_int_t)c->count[r]));
+            json_object_set_new(exits, exit_reason_name[r], json_integer((json_int_t)c->count[r]));
     json_t *doc = json_pack("{s:s, s:i, s:I, s:f, s:o}", "engine", vm->engine->name, "cpus",
                             (int)vm->cpus, "instructions", (json_int_t)c->instructions, "seconds",
                             (double)clock_now_ns(vm->clock) / 1e9, "exits", exits);

@@ -25,7 +25,7 @@ struct chardev_fd {
     struct os_loop *loop;
     struct chardev_fd_config config;
     struct os_watch *reader, *writer;
-    int duplicate; /* of config.out for the writer's watch, or -1 */
+    int duplicate;            /* of config.out for the writer's watch, or -1 */
     bool input_ended, broken; /* atomic */
 };
 
@@ -40,6 +40,8 @@ static void input_end(struct chardev_fd *c)
     os_watch_set_events(c->reader, 0);
     if (c->dev.events && c->dev.events->end_of_file)
         c->dev.events->end_of_file(c->dev.events_ctx);
+    if (c->config.ended)
+        c->config.ended(c->config.ctx);
 }
 
 static size_t input_room(struct chardev_fd *c)
@@ -146,8 +148,8 @@ static const struct chardev_ops fd_ops = {
     .destroy = fd_destroy,
 };
 
-int chardev_fd_create(struct chardev **out, struct os_loop *loop, const struct chardev_fd_config *cfg,
-                      struct err *e)
+int chardev_fd_create(struct chardev **out, struct os_loop *loop,
+                      const struct chardev_fd_config *cfg, struct err *e)
 {
     struct chardev_fd *c = mem_alloc(sizeof *c);
     if (!c)

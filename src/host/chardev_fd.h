@@ -7,12 +7,14 @@
 #include "host/chardev_if.h"
 
 struct chardev_fd_config {
-    int in;    /* -1: no input */
-    int out;   /* -1: output vanishes */
+    int in;     /* -1: no input */
+    int out;    /* -1: output vanishes */
     bool owned; /* close them in destroy */
     /* Sees input before the guest and may shorten it in place (escape keys); NULL: none. Called on
      * the loop's thread. */
     size_t (*filter)(void *ctx, u8 *data, size_t n);
+    /* Input ended, after the front-end was told; NULL: nobody else wants to know. Loop's thread. */
+    void (*ended)(void *ctx);
     /* Output failed for good (closed pipe, full disk): called once, on any thread. */
     void (*broken)(void *ctx, int error);
     void *ctx;

@@ -23,9 +23,12 @@ int memory_map_add(struct machine *m, u64 size, struct err *e)
     if (size < 2 * MiB)
         return err_set(e, -EINVAL, "making a machine of %llu KiB: a PC has at least 2 MiB",
                        (unsigned long long)(size / KiB));
-    if (high && high > reach - PC_RAM_ABOVE_4G)
-        return err_set(e, -E2BIG, "making a machine of %llu MiB: its processors reach %llu MiB",
-                       (unsigned long long)(size / MiB), (unsigned long long)(reach / MiB));
+    if (high && high > reach - PC_RAM_ABOVE_4G) {
+        err_set(e, -E2BIG, "making a machine of %llu MiB: its processors reach %llu MiB",
+                (unsigned long long)(size / MiB), (unsigned long long)(reach / MiB));
+        err_hint(e, "choose a smaller --memory");
+        return -E2BIG;
+    }
     struct guest_memory *g = m->vm->memory;
     int r = guest_memory_add(g, "conventional", 0, PC_CONVENTIONAL_END, false, e);
     if (!r)

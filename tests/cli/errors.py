@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bad usage and bad input: the exact line for each, its cure, the exit status, nothing left behind."""
+import os
+import subprocess
+import unittest
+
+from command import GUEST, OBEY, Case, main
+
+KERNEL = ['run', '--engine', 'interpret', '--dry-run', '--kernel', OBEY]
+SIZES = 'a number of bytes, or with a suffix: 512M, 2G'
+BACKENDS = 'one of stdio, none, null, pty, file:PATH'
+CPUS = '1 to 64'
+DAMAGED = 'fetch or copy the file again if it should be a kernel; ./run fetches one'
+NAME = 'check the name; a relative one starts from the current folder'
+
+# arguments, the error, its hint
+USAGE = [
+    (['rnu'], "unknown command 'rnu'", 'did you mean `doppel run`?'),
+    (['--bogus'], "unknown command '--bogus'", '`doppel --help` lists them'),
+    (['run'], 'starting a machine: no --kernel given and none in the cache',
+     "give --kernel FILE, or let `./run` in doppel's source tree fetch one"),
+    (['run', '--memroy', '1G'], 'run: unknown option --memroy', 'did you mean --memory?'),
+    (['run', '--memroy=1G'], 'run: unknown option --memroy=1G', 'did you mean --memory?'),
+    (['run', '--colour'], 'run: unknown option --colour', '`doppel run --help` lists the options'),
+    (['run', '-Z'], 'run: unknown option -Z', '`doppel run --help` lists the options'),
+    (['run', '--kernel'], 'run: --kernel needs a value',
+     '--kernel FILE: bzImage, ELF vmlinux or multiboot kernel'),
+    (['run', '--quiet=3'], 'run: --quiet takes no value', None),
+    (KERNEL + ['file'], "run: unexpected 'file'", 'a command for the guest comes after "--"'),
+    (KERNEL + ['--'], 'run: nothing after "--"', None),
+    (KERNEL + ['--memory', '0'], '--memory 0: a machine needs at least 2M', SIZES),
+    (KERNEL + ['--memory', '-1'], '--memory -1: not a size', SIZES),
+    (KERNEL + ['--memory', '1X'], '--memory 1X: not a size', SIZES),
+    (KERNEL + ['--memory', ''], '--memory : not a size', SIZES),
+    (KERNEL + ['--memory', '99999999999999999999'], '--memory 99999999999999999999: too large',
+     SIZES),
+    (KERNEL + ['--memory', '16777216T'], '--memory 16777216T: too large', SIZES),
+    (KERNEL + ['--cpus', '0'], '--cpus 0: not a number of processors', CPUS),
+    (KERNEL + ['--cpus', '-1'], '--cpus -1: not a number of processors', CPUS),
+    (KERNEL + ['--cpus', '65'], '--cpus 65: not a number of processors', CPUS),
+    (KERNEL + ['--cpus', 'x'], '--cpus x: not a number of processors', CPUS),
+    (KERNEL + ['--engine', 'warp'], '--engine warp: there is no such engine',
+     '`doppel engines` shows them'),
+    (KERNEL + ['--boot', 'efi'], '--boot efi: no such boot protocol',
+     'one of auto, pvh, linux, multiboot'),
+    (KERNEL + ['--serial', 'stdio', '--serial', 'stdio'],
+     '--serial stdio: standard input and output are already in use',
+     'use pty or file:PATH for the other port'),
+    (KERNEL + ['--disk', ''], "--disk: the file's name is empty", None),
+    (KERNEL + ['--disk', 'a,fast=on'], "--disk a: unknown option 'fast=on'",
+     'readonly=on|off, serial=TEXT'),
+    (['engines', 'all'], "engines: unexpected 'all'", '`doppel engines --help` says what it takes'),
+    (['man', '1'], "man: unexpected '1'", '`doppel man --help` says what it takes'),
+    (['completion'], 'completion: for which shell?', 'doppel completion bash'),
+    (['completion', 'zsh'], "completion: there is none for 'zsh'", 'doppel completion bash'),
+]
+
+FAILURES = [
+    (KERNEL + ['--memory', '5T'],
+     'making a machine of 5242880 MiB: its processors reach 524288 MiB', 'choose a smaller --memory'),
+    (KERNEL + ['--cpu', 'pentium'], "choosing the CPU model: there is none called 'pentium'",
+     'choose one of host, common, x86-64, x86-64-v2, x86-64-v3, x86-64-v4'),
+    (KERNEL + ['--serial', 'modem'], '--serial modem: no such back-end', BACKENDS),
+    (KERNEL + ['--serial', 'file:none/x'],
+     'opening none/x for a serial port: No such file or directory', NAME),
+    (KERNEL + ['--kernel', 'none'], 'opening none: No such file or directory', NAME),
+    (KERNEL + ['--kernel', '.'], 'reading .: it is a directory', 'name a file'),
+    (KERNEL + ['--kernel', 'empty'], 'reading empty: the file is empty', None),
+    (KERNEL + ['--kernel', 'random'],
+     'loading random: not a kernel: no bzImage, ELF or multiboot header',
+     '--kernel takes a vmlinuz (bzImage), a vmlinux or a multiboot kernel'),
+    (KERNEL + ['--kernel', '/dev/zero'], 'reading /dev/zero: it is not a regular file', None),
+    (KERNEL + ['--kernel', 'cut.elf'], 'loading cut.elf: truncated ELF header (40 bytes)', DAMAGED),
+    (KERNEL + ['--kernel', 'cut.bzimage'],
+     'loading cut.bzimage: truncated: setup header syssize states 1049600 bytes, the file has 4096',
+     DAMAGED),
+    (KERNEL + ['--initrd', 'none'], 'opening none: No such file or directory', NAME),
+    (KERNEL + ['--disk', 'none'], 'opening disk none: No such file or directory', NAME),
+    (KERNEL + ['--disk', '.'], 'opening disk .: Is a directory', 'name a file'),
+    (KERNEL + ['--disk', 'empty'], 'opening disk empty: it is empty',
+     'give it a size: truncate -s 1G empty'),
+    (KERNEL + ['--disk', '/dev/null'],
+     'opening disk /dev/null: neither a file nor a block device', None),
+    (KERNEL + ['--disk', 'disk', '--disk', './disk'],
+     'opening disk ./disk for writing: another machine or disk is writing to it',
+     'add readonly=on to all but one of its users, or use a copy'),
+]
+
+
+def cut_bzimage():
+    """The first sectors of a bzImage whose setup header tells of one megabyte more."""
+    image = bytearray(4096)
+    image[0x1f1] = 1                                   # setup_sects
+    image[0x1f4:0x1f8] = (1 << 16).to_bytes(4, 'little')  # syssize, in 16 bytes
+    image[0x1fe:0x200] = b'\x55\xaa'
+    image[0x200:0x202] = b'\xeb\x66'
+    image[0x202:0x206] = b'HdrS'
+    image[0x206:0x208] = (0x20f).to_bytes(2, 'little')  # protocol version
+    image[0x211] = 1                                   # LOADED_HIGH
+    return bytes(image)
+
+
+class Errors(Case):
+    def setUp(self):
+        super().setUp()
+        self.file('empty')
+        self.file('random', bytes(range(1, 256)) * 64)
+        self.file('disk', bytes(1 << 16))
+        with open(OBEY, 'rb') as f:
+            self.file('cut.elf', f.read(40))
+        self.file('cut.bzimage', cut_bzimage())
+
+    def check(self, rows, status):
+        for arguments, error, hint in rows:
+            with self.subTest(arguments=arguments[4:] or arguments):
+                r = self.run_doppel(*arguments)
+                wanted = f'doppel: {error}\n' + (f'doppel: hint: {hint}\n' if hint else '')
+                self.assertEqual((r.stderr, r.stdout, r.returncode), (wanted, '', status))
+
+    def test_usage(self):
+        self.check(USAGE, 2)
+
+    def test_failures(self):
+        self.check(FAILURES, 1)
+
+    def test_more_memory_than_the_host_has(self):
+        pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 30
+        r = self.run_doppel(*KERNEL, '--memory', f'{min(4 * pages + 64, 500)}G')
+        if 4 * pages + 64 > 500:
+            self.skipTest('this host has more memory than a quarter of what a machine may')
+        self.assertRegex(r.stderr, r'^doppel: allocating \d+ MiB of guest memory: the host has \d+ '
+                                   r'MiB\ndoppel: hint: choose a smaller --memory\n$')
+        self.assertEqual(r.returncode, 1)
+
+    @unittest.skipIf(os.geteuid() == 0, 'root may read everything')
+    def test_not_permitted(self):
+        os.chmod(os.path.join(self.work, 'disk'), 0)
+        r = self.run_doppel(*KERNEL, '--disk', 'disk')
+        self.assertEqual(r.stderr, 'doppel: opening disk disk: Permission denied\ndoppel: hint: as '
+                                   'its owner, chmod gives access; doppel itself needs no root\n')
+
+    def test_one_disk_twice_to_read(self):
+        r = self.run_doppel(*KERNEL, '--disk', 'disk,readonly=on', '--disk', './disk,readonly=on')
+        self.assertEqual((r.stderr, r.returncode), ('', 0))
+
+    def test_one_disk_in_two_machines(self):
+        first = self.start(*GUEST, '--disk', 'disk', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(first.stdout.readline().strip(), b'ready')
+        r = self.run_doppel(*KERNEL, '--disk', 'disk')
+        self.assertRegex(r.stderr, '^doppel: opening disk disk for writing: another machine')
+        first.communicate(b'e')
+        self.assertEqual(first.returncode, 42)
+        self.assertEqual(self.run_doppel(*KERNEL, '--disk', 'disk').returncode, 0)
+
+
+main()
