@@ -15,7 +15,30 @@ run:
 test:
 	./test
 
+# Speed: of the decoder, of the interpreter.
+bench: all
+	meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+
+# Formatting, lint and layers of what differs from main; `make check-all` of everything.
+check:
+	tools/check
+
+check-all:
+	tools/check --all
+
+# Each fuzz target for SECONDS.
+SECONDS ?= 10
+fuzz:
+	tools/fuzz $(SECONDS)
+
+coverage:
+	tools/coverage
+
+# The command, its manual and its completion, below --prefix of MESON_ARGS (or $$DESTDIR).
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-.PHONY: all run test format
+.PHONY: all run test bench check check-all fuzz coverage install format

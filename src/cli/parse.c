@@ -134,7 +134,7 @@ int cli_parse_all(const struct cli_command *c, int argc, char **argv,
                   int (*set)(void *ctx, int id, const char *value, struct err *e), void *ctx,
                   struct err *e)
 {
-    int rest;
+    int rest = 0;
     bool dashes;
     int err = cli_parse(c, argc, argv, set, ctx, &rest, &dashes, e);
     if (err || rest == argc)
