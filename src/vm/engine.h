@@ -19,6 +19,7 @@ enum engine_caps {
     ENGINE_INTERCEPT = 1 << 3,   /* honours vcpu->intercepts */
     ENGINE_STORE_BUFFER = 1 << 4,
     ENGINE_NATIVE_TSC = 1 << 5,  /* the guest's RDTSC never exits */
+    ENGINE_PARA = 1 << 6,        /* can show a paravirtual interface of its own (engine_para) */
 };
 
 /* Why run() came back: control only. Data accesses happen inside run() by calling vm/vcpu.h. */

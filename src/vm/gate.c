@@ -36,6 +36,9 @@ static int reset_machine(struct vm *vm, struct err *e)
         vcpu_consume(vm->vcpu[i], ~(u32)VCPU_REQ_KICK);
         x86_state_reset(s, i, i == 0);
         vcpu_msr_reset(vm->vcpu[i]);
+        vm->vcpu[i]->unhalted = false;
+        vcpu_para_reset(vm->vcpu[i]);
+        vcpu_para_tsc_offset(vm->vcpu[i], s->tsc_offset);
         if (!(vm->engine->caps & ENGINE_LAPIC)) {
             lapic_reset(vm->vcpu[i]);
             lapic_set_tsc_offset(vm->vcpu[i], s->tsc_offset);

@@ -90,7 +90,9 @@ static void vcpu_loop(struct vcpu *v)
         switch (engine->run(v)) {
         case VCPU_HALT:
             vcpu_count(v, EXIT_HALT);
+            vcpu_para_sleep(v, true);
             vcpu_sleep(v);
+            vcpu_para_sleep(v, false);
             break;
         case VCPU_KICKED:
             vcpu_count(v, EXIT_KICK);

@@ -26,6 +26,14 @@ int vcpu_start_thread(struct vcpu *v, struct err *e) must_check;
 /* Waits for the thread's end (the machine must have ended) and frees. */
 void vcpu_destroy(struct vcpu *v);
 
+/* x86/para.c: to the paravirtual interface, if there is one (struct hypercall_ops). */
+void vcpu_para_reset(struct vcpu *v);
+void vcpu_para_sleep(struct vcpu *v, bool asleep);
+void vcpu_para_interrupt(struct vcpu *v);
+void vcpu_para_tsc_offset(struct vcpu *v, u64 offset);
+void vcpu_para_save(struct vcpu *v, struct x86_state *s);
+void vcpu_para_load(struct vcpu *v, const struct x86_state *s);
+
 /* x86/msr.c: reset values, and the open list of the canonical state. */
 void vcpu_msr_reset(struct vcpu *v);
 void vcpu_msr_save(struct vcpu *v, struct x86_state *s);

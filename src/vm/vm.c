@@ -138,9 +138,10 @@ int vm_set_state(struct vm *vm, unsigned cpu, const struct x86_state *s, struct 
     if (r)
         return err_wrap(e, "setting the state of vCPU %u", cpu);
     if (!engine_has_lapic(vm)) {
-        lapic_set_tsc_offset(v, s->tsc_offset);
+        vcpu_set_tsc_offset(v, s->tsc_offset);
         lapic_load(v, &s->lapic);
     }
+    vcpu_para_load(v, s);
     /* Whatever is pending in the local APIC must be seen by the engine that runs next. */
     vcpu_post(v, VCPU_REQ_INTERRUPT);
     return 0;
@@ -162,6 +163,7 @@ int vm_get_state(struct vm *vm, unsigned cpu, struct x86_state *s, struct err *e
         s->sipi_vector = __atomic_load_n(&v->sipi_vector, __ATOMIC_ACQUIRE);
     }
     vcpu_msr_save(v, s);
+    vcpu_para_save(v, s);
     return 0;
 }
 

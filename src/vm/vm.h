@@ -32,6 +32,7 @@ struct vm_config {
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot; /* a reset or triple fault ends the machine */
     bool time_exits;
+    bool engine_para; /* an engine with ENGINE_PARA shows the guest its own paravirtual interface */
 };
 
 struct vm {
@@ -66,12 +67,19 @@ struct vm {
     struct vm_priv *priv;
 };
 
+/* A paravirtual interface. All but name may be NULL; all are called on the vCPU's thread, reset,
+ * tsc_offset and saved MSRs also on another one while the vCPU is outside run(). */
 struct hypercall_ops {
     const char *name;
     int (*call)(struct vcpu *, void *ctx, struct x86_state *);
     /* CPUID leaves 0x40000000.. ; false: not its own. */
     bool (*cpuid)(struct vcpu *, void *ctx, u32 leaf, u32 subleaf, u32 out[4]);
     int (*msr)(struct vcpu *, void *ctx, u32 index, bool write, u64 *value); /* 1: not its own */
+    const u32 *msrs; /* those that are state, in the order of loading; ended by 0 */
+    void (*reset)(struct vcpu *, void *ctx); /* INIT too: the guest forgot what it has asked for */
+    void (*sleep)(struct vcpu *, void *ctx, bool asleep); /* a HLT begins, and is over */
+    void (*interrupt)(struct vcpu *, void *ctx); /* one is about to be delivered */
+    void (*tsc_offset)(struct vcpu *, void *ctx, u64 offset); /* its guest's TSC was changed */
 };
 
 /* Makes a machine with empty memory (see guest_memory_add), empty buses and no vCPU. */
@@ -108,5 +116,11 @@ void vm_set_extint(void *vm, unsigned n, bool level);
 void vm_nmi(struct vm *vm, unsigned cpu);
 /* An I/O APIC entry changed; passed on to engines that want to know. */
 void vm_route_changed(void *vm, unsigned pin, u64 addr, u32 data, bool masked);
+
+/* The frequency of the guest's TSC on every engine that computes it. */
+static inline u32 vm_tsc_khz(const struct vm *vm)
+{
+    return vm->model.tsc_khz ? vm->model.tsc_khz : 1000000;
+}
 
 #endif

@@ -33,6 +33,15 @@ static bool serve_requests(struct interpret *iv, enum vcpu_stop *stop)
         vcpu_consume(v, VCPU_REQ_INTERRUPT);
         iv->irq_maybe = true;
     }
+    if (bits & VCPU_REQ_TLB) {
+        vcpu_consume(v, VCPU_REQ_TLB);
+        x86_tlb_flush(cpu, true);
+        iv->epoch++;
+    }
+    if (bits & VCPU_REQ_UNHALT) {
+        vcpu_consume(v, VCPU_REQ_UNHALT);
+        v->unhalted = true;
+    }
     if (bits & VCPU_REQ_NMI) {
         vcpu_consume(v, VCPU_REQ_NMI);
         cpu->s.nmi_pending = 1;
@@ -69,8 +78,9 @@ static bool is_idle(struct interpret *iv, enum vcpu_stop *stop)
         return false;
     case X86_HALTED:
         *stop = VCPU_HALT;
-        if (!nmi_is_due(iv) && !interrupt_is_due(iv))
+        if (!iv->vcpu->unhalted && !nmi_is_due(iv) && !interrupt_is_due(iv))
             return true;
+        iv->vcpu->unhalted = false;
         s->run_state = X86_RUNNING;
         return false;
     case X86_SHUTDOWN:

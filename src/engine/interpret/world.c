@@ -157,6 +157,12 @@ static u64 world_tsc(struct x86_cpu *cpu)
     return vcpu_tsc(interpret_of(cpu)->vcpu);
 }
 
+static void world_tsc_changed(struct x86_cpu *cpu)
+{
+    x86_vector_release(cpu);
+    vcpu_set_tsc_offset(interpret_of(cpu)->vcpu, cpu->s.tsc_offset);
+}
+
 static void world_tpr_write(struct x86_cpu *cpu, u64 cr8)
 {
     x86_vector_release(cpu);
@@ -214,6 +220,7 @@ const struct x86_ops interpret_world = {
     .msr_write = world_msr_write,
     .cpuid = world_cpuid,
     .tsc = world_tsc,
+    .tsc_changed = world_tsc_changed,
     .tpr_write = world_tpr_write,
     .tpr_read = world_tpr_read,
     .hypercall = world_hypercall,

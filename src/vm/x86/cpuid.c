@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* CPUID and hypercalls: the machine's model, and the paravirtual interface's leaves. */
+/* CPUID: the machine's model, and the paravirtual interface's leaves. */
 #include "vm/vcpu_priv.h"
 #include "vm/vm.h"
 
@@ -13,11 +13,4 @@ void vcpu_cpuid(struct vcpu *v, const struct x86_state *s, u32 leaf, u32 subleaf
         vm->hypercall->cpuid && vm->hypercall->cpuid(v, vm->hypercall_ctx, leaf, subleaf, out))
         return;
     x86_cpuid(&vm->model, s, leaf, subleaf, out);
-}
-
-int vcpu_hypercall(struct vcpu *v, struct x86_state *s)
-{
-    struct vm *vm = v->vm;
-    vcpu_count(v, EXIT_HYPERCALL);
-    return vm->hypercall && vm->hypercall->call ? vm->hypercall->call(v, vm->hypercall_ctx, s) : -1;
 }

@@ -28,8 +28,10 @@ int vcpu_take_interrupt(struct vcpu *v)
     int vector = has_lapic(v) ? -1 : lapic_take(v);
     if (vector < 0 && extint_waits(v) && v->vm->pic_acknowledge)
         vector = v->vm->pic_acknowledge(v->vm->pic_ctx);
-    if (vector >= 0)
+    if (vector >= 0) {
         vcpu_count(v, EXIT_INTERRUPT);
+        vcpu_para_interrupt(v);
+    }
     return vector;
 }
 
@@ -58,7 +60,9 @@ bool vcpu_apply_startup(struct vcpu *v, u32 bits, struct x86_state *s)
     if (bits & VCPU_REQ_INIT) {
         x86_state_init(s);
         lapic_reset_by_init(v);
-        vcpu_consume(v, VCPU_REQ_NMI | VCPU_REQ_INTERRUPT);
+        vcpu_para_reset(v);
+        vcpu_consume(v, VCPU_REQ_NMI | VCPU_REQ_INTERRUPT | VCPU_REQ_UNHALT);
+        v->unhalted = false;
         s->run_state = v->index ? X86_WAIT_SIPI : X86_RUNNING;
         changed = true;
     }

@@ -47,9 +47,16 @@ static int pending_vector(const struct x86_lapic *l)
     return irr >= 0 && irr >> 4 > processor_priority(l) >> 4 ? irr : -1;
 }
 
+bool lapic_waiting_locked(const struct x86_lapic *l)
+{
+    return vector_highest(l->irr) >= 0;
+}
+
+/* What seems to wait for an end of interrupt may have had it, by memory: the vCPU has to look. */
 void lapic_notify_locked(struct vcpu *v)
 {
-    if (pending_vector(&v->lapic) >= 0)
+    if (pending_vector(&v->lapic) >= 0 ||
+        (v->eoi_word.offered && lapic_waiting_locked(&v->lapic)))
         vcpu_post(v, VCPU_REQ_INTERRUPT);
 }
 
@@ -89,40 +96,55 @@ void lapic_local_locked(struct vcpu *v, unsigned entry)
 
 bool lapic_pending(struct vcpu *v)
 {
+    lapic_eoi_settle(v, false);
     with_lock(&v->lapic_lock);
     return pending_vector(&v->lapic) >= 0;
 }
 
 int lapic_take(struct vcpu *v)
 {
-    with_lock(&v->lapic_lock);
-    int vector = pending_vector(&v->lapic);
+    struct x86_lapic *l = &v->lapic;
+    bool offer = false;
+    os_mutex_lock(&v->lapic_lock);
+    bool withdraw = lapic_eoi_settle_locked(v, false);
+    int vector = pending_vector(l);
     if (vector >= 0) {
-        vector_put(v->lapic.irr, (u8)vector, false);
-        vector_put(v->lapic.isr, (u8)vector, true);
+        bool alone = vector_highest(l->isr) < 0 && !vector_test(l->tmr, (u8)vector);
+        vector_put(l->irr, (u8)vector, false);
+        vector_put(l->isr, (u8)vector, true);
+        offer = alone && lapic_eoi_offer_locked(v);
     }
+    os_mutex_unlock(&v->lapic_lock);
+    if (offer || withdraw)
+        lapic_eoi_mark(v, offer);
     return vector;
 }
 
-/* Clears the highest bit in service; true when its level must be told to the I/O APIC. */
-static bool finish_service(struct vcpu *v, u8 *vector)
+int lapic_finish_locked(struct vcpu *v)
+{
+    int isr = vector_highest(v->lapic.isr);
+    if (isr >= 0) {
+        vector_put(v->lapic.isr, (u8)isr, false);
+        lapic_notify_locked(v);
+    }
+    return isr;
+}
+
+/* The number of a level interrupt that has ended, which the I/O APIC must be told; or -1. */
+static int finish_level(struct vcpu *v)
 {
     with_lock(&v->lapic_lock);
-    int isr = vector_highest(v->lapic.isr);
-    if (isr < 0)
-        return false;
-    *vector = (u8)isr;
-    vector_put(v->lapic.isr, *vector, false);
-    lapic_notify_locked(v);
-    return vector_test(v->lapic.tmr, *vector);
+    int vector = lapic_finish_locked(v);
+    return vector >= 0 && vector_test(v->lapic.tmr, (u8)vector) ? vector : -1;
 }
 
 void lapic_end_of_interrupt(struct vcpu *v)
 {
-    u8 vector;
     vcpu_count(v, EXIT_EOI);
-    if (finish_service(v, &vector) && v->vm->eoi)
-        v->vm->eoi(v->vm->eoi_ctx, vector);
+    lapic_eoi_settle(v, true);
+    int vector = finish_level(v);
+    if (vector >= 0 && v->vm->eoi)
+        v->vm->eoi(v->vm->eoi_ctx, (u8)vector);
 }
 
 static void write_svr(struct vcpu *v, u32 val)
@@ -265,6 +287,7 @@ static void mmio_write(struct vcpu *v, unsigned reg, u32 val)
 void lapic_mmio(struct vcpu *v, u32 off, unsigned size, bool write, u64 *val)
 {
     unsigned reg = off >> 4 & 0xff;
+    lapic_eoi_settle(v, false);
     if (!write) {
         /* "must be accessed using 128-bit aligned 32-bit loads" [SDM3 10.4.1]; the rest is
          * undefined: pieces of the register here. */
@@ -320,6 +343,7 @@ void lapic_registers_reset_locked(struct vcpu *v)
 {
     struct x86_lapic *l = &v->lapic;
     u64 base = l->base;
+    v->eoi_word.offered = false;
     mem_fill(l, 0, sizeof *l);
     l->base = base;
     l->id = v->index;
@@ -336,12 +360,14 @@ void lapic_registers_reset_locked(struct vcpu *v)
 void lapic_reset_by_init(struct vcpu *v)
 {
     with_lock(&v->lapic_lock);
+    v->eoi_word.on = false;
     lapic_registers_reset_locked(v);
 }
 
 void lapic_reset(struct vcpu *v)
 {
     with_lock(&v->lapic_lock);
+    v->eoi_word.on = false;
     v->lapic.base = APIC_DEFAULT_BASE | APIC_BASE_ENABLE | (v->index ? 0 : APIC_BASE_BSP);
     v->tsc_offset = 0;
     lapic_registers_reset_locked(v);
@@ -360,6 +386,7 @@ void lapic_fini(struct vcpu *v)
 
 void lapic_save(struct vcpu *v, struct x86_lapic *out)
 {
+    lapic_eoi_settle(v, true);
     with_lock(&v->lapic_lock);
     *out = v->lapic;
 }
@@ -368,6 +395,7 @@ void lapic_load(struct vcpu *v, const struct x86_lapic *in)
 {
     with_lock(&v->lapic_lock);
     struct x86_lapic *l = &v->lapic;
+    v->eoi_word.offered = false;
     *l = *in;
     l->id = v->index;
     l->tpr &= 0xff;

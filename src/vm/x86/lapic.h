@@ -71,6 +71,10 @@ bool lapic_accepts_extint(struct vcpu *v);
 void lapic_set_tpr(struct vcpu *v, u64 cr8);
 u64 lapic_get_tpr(struct vcpu *v);
 
+/* Names a word in guest memory whose bit 0 is set while the guest may end the interrupt in service
+ * by clearing it, or none. By its own vCPU, or while that is outside run(). */
+void lapic_set_eoi_word(struct vcpu *v, bool on, gpa_t addr);
+
 void lapic_save(struct vcpu *v, struct x86_lapic *out);
 /* Any content is safe: fields are masked to what the registers can hold. */
 void lapic_load(struct vcpu *v, const struct x86_lapic *in);

@@ -105,6 +105,7 @@ static int x2_read(struct vcpu *v, unsigned reg, u64 *val)
 
 int lapic_msr(struct vcpu *v, u32 index, bool write, u64 *val)
 {
+    lapic_eoi_settle(v, false);
     if (index == MSR_APIC_BASE && write)
         return write_base(v, *val);
     if (index == MSR_APIC_BASE) {

@@ -60,6 +60,20 @@ void lapic_local_locked(struct vcpu *v, unsigned entry);
 void lapic_notify_locked(struct vcpu *v);
 void lapic_registers_reset_locked(struct vcpu *v);
 
+/* lapic_eoi.c: the end of an interrupt by memory. */
+/* After a vector went into service alone (with nothing waiting): true when the guest may end it by
+ * memory, and lapic_eoi_mark(v, true) is due without the lock. */
+bool lapic_eoi_offer_locked(struct vcpu *v);
+/* Ends the interrupt if the guest has ended it. Otherwise the offer is withdrawn when something
+ * waits behind it, or in any case (always): then lapic_eoi_mark(v, false) is due. */
+bool lapic_eoi_settle_locked(struct vcpu *v, bool always);
+void lapic_eoi_mark(struct vcpu *v, bool set);
+void lapic_eoi_settle(struct vcpu *v, bool always);
+/* Something is in IRR. */
+bool lapic_waiting_locked(const struct x86_lapic *l);
+/* Clears the highest bit in service; -1: there was none. */
+int lapic_finish_locked(struct vcpu *v);
+
 /* lapic_timer.c */
 void lapic_timer_fired(void *vcpu);
 u32 lapic_timer_current_locked(struct vcpu *v);

@@ -8,7 +8,7 @@
 
 #include <cpuid.h>
 
-enum { TSC_DEFAULT_KHZ = 1000000, CALIBRATION_NS = 2000000 };
+enum { CALIBRATION_NS = 2000000 };
 
 static u64 host_tsc(void)
 {
@@ -25,8 +25,7 @@ static bool host_tsc_is_invariant(void)
 
 static u64 ticks_of(const struct vm *vm, u64 ns)
 {
-    u64 khz = vm->model.tsc_khz ? vm->model.tsc_khz : TSC_DEFAULT_KHZ;
-    return (u64)((u128)ns * khz / 1000000);
+    return (u64)((u128)ns * vm_tsc_khz(vm) / 1000000);
 }
 
 void vm_tsc_sample(struct vm *vm)
@@ -80,6 +79,8 @@ u64 vcpu_tsc(struct vcpu *v)
 
 void vcpu_set_tsc_offset(struct vcpu *v, u64 offset)
 {
-    if (v->tsc_offset != offset)
-        lapic_set_tsc_offset(v, offset);
+    if (v->tsc_offset == offset)
+        return;
+    lapic_set_tsc_offset(v, offset);
+    vcpu_para_tsc_offset(v, offset);
 }

@@ -50,6 +50,7 @@ struct x86_ops {
     /* NULL: x86_cpuid() of the model. */
     void (*cpuid)(struct x86_cpu *, u32 leaf, u32 subleaf, u32 out[4]);
     u64 (*tsc)(struct x86_cpu *); /* without the state's tsc_offset, which exec adds */
+    void (*tsc_changed)(struct x86_cpu *); /* the guest wrote its TSC: another tsc_offset; or NULL */
     /* CR8 / TPR changed by the guest (the local APIC listens); read back through tpr_read. */
     void (*tpr_write)(struct x86_cpu *, u64 cr8);
     u64 (*tpr_read)(struct x86_cpu *);

@@ -36,6 +36,14 @@ static u64 guest_tsc(struct x86_cpu *cpu)
     return cpu->ops->tsc(cpu) + cpu->s.tsc_offset;
 }
 
+static int move_tsc(struct x86_cpu *cpu, u64 delta)
+{
+    cpu->s.tsc_offset += delta;
+    if (cpu->ops->tsc_changed)
+        cpu->ops->tsc_changed(cpu);
+    return X86_OK;
+}
+
 static const u16 fixed_mtrr[11] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
                                    0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 
@@ -163,14 +171,14 @@ static int write_msr(struct x86_cpu *cpu, u32 index, u64 value)
     switch (index) {
     case MSR_TSC: {
         u64 delta = value - guest_tsc(cpu);
-        s->tsc_offset += delta;
         s->tsc_adjust += delta;
-        return X86_OK;
+        return move_tsc(cpu, delta);
     }
-    case MSR_TSC_ADJUST:
-        s->tsc_offset += value - s->tsc_adjust;
+    case MSR_TSC_ADJUST: {
+        u64 delta = value - s->tsc_adjust;
         s->tsc_adjust = value;
-        return X86_OK;
+        return move_tsc(cpu, delta);
+    }
     case MSR_SPEC_CTRL:
         if (value & ~(u64)7)
             return -1;
