@@ -30,6 +30,7 @@ enum {
     OPT_MEMORY,
     OPT_MODULE,
     OPT_NO_REBOOT,
+    OPT_PARA,
     OPT_QUIET,
     OPT_SERIAL,
     OPT_STAT,
@@ -76,6 +77,16 @@ static int set_boot(struct machine_config *m, const char *value, struct err *e)
     }
     err_set(e, -EINVAL, "--boot %s: no such boot protocol", value);
     err_hint(e, "one of auto, pvh, linux, multiboot");
+    return -EINVAL;
+}
+
+static int set_para(struct machine_config *m, const char *value, struct err *e)
+{
+    m->para = value;
+    if (!strcmp(value, "kvm") || !strcmp(value, "none"))
+        return 0;
+    err_set(e, -EINVAL, "--para %s: no such paravirtual interface", value);
+    err_hint(e, "kvm or none");
     return -EINVAL;
 }
 
@@ -168,6 +179,7 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_MEMORY: return set_memory(m, value, e);
     case OPT_MODULE: return set_module(m, value, e);
     case OPT_NO_REBOOT: m->no_reboot = true; return 0;
+    case OPT_PARA: return set_para(m, value, e);
     case OPT_QUIET: r->quiet = true; return 0;
     case OPT_SERIAL: return set_serial(r, value, e);
     case OPT_STAT: r->stat = true; return 0;
@@ -294,6 +306,8 @@ static const struct cli_option options[] = {
     {OPT_CPUS, 'c', "cpus", "N", NULL, "number of virtual processors (1)"},
     {OPT_MEMORY, 'm', "memory", "SIZE", NULL, "guest memory: 512M, 2G ... (512M)"},
     {OPT_CPU, 0, "cpu", "MODEL", "host common", "processor model: host, common or a name (host)"},
+    {OPT_PARA, 0, "para", "NAME", "kvm none",
+     "paravirtual interface that the guest finds: kvm, none (kvm)"},
     {OPT_KERNEL, 'k', "kernel", "FILE", "@file", "bzImage, ELF vmlinux or multiboot kernel"},
     {OPT_INITRD, 'i', "initrd", "FILE", "@file", "initial RAM disk"},
     {OPT_APPEND_, 'a', "append", "TEXT", NULL, "add to the kernel command line"},

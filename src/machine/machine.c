@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host/ram.h"
+#include "hypercall/kvm/para_kvm.h"
 #include "machine/boot/boot.h"
 #include "machine/machine_priv.h"
 #include "machine/pc_map.h"
@@ -27,12 +28,25 @@ static int choose_model(struct x86_cpu_model *model, const struct engine_ops *en
     return r;
 }
 
+static int wants_para(const struct machine_config *c, bool *wanted, struct err *e)
+{
+    *wanted = !c->para || str_equal(c->para, "kvm");
+    if (*wanted || str_equal(c->para, "none"))
+        return 0;
+    err_set(e, -EINVAL, "making a machine: no paravirtual interface is called %s", c->para);
+    err_hint(e, "kvm or none");
+    return -EINVAL;
+}
+
 static int create_vm(struct machine *m, const struct machine_config *c, struct err *e)
 {
     static const struct ram_provider ram = {host_ram_allocate, host_ram_release};
     const struct engine_ops *engine;
     struct x86_cpu_model model;
+    bool para;
     int r = machine_choose_engine(c->engine, &engine, m->engine_reason, sizeof m->engine_reason, e);
+    if (!r)
+        r = wants_para(c, &para, e);
     if (!r)
         r = choose_model(&model, engine, c, e);
     if (r)
@@ -44,8 +58,11 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .ram = &ram,
         .no_reboot = c->no_reboot,
         .time_exits = c->time_exits,
+        .engine_para = para,
     };
     r = vm_create(&m->vm, &v, e);
+    if (!r && para && !(engine->caps & ENGINE_PARA))
+        r = para_kvm_create(&m->para, m->vm, e);
     return r ? r : memory_map_add(m, c->memory, e);
 }
 
@@ -145,6 +162,7 @@ void machine_destroy(struct machine *m)
     }
     pc_destroy(m);
     vm_destroy(m->vm);
+    para_kvm_destroy(m->para);
     boot_plan_destroy(m->plan);
     mem_free(m->tables);
     mem_free(m);

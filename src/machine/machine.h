@@ -29,6 +29,7 @@ struct machine_port {
 struct machine_config {
     const char *engine; /* "auto" or a name */
     const char *cpu;    /* processor model: "host", "common", ... */
+    const char *para;   /* paravirtual interface: "kvm" (also NULL) or "none" */
     unsigned cpus;
     u64 memory; /* bytes */
     const char *kernel, *initrd, *append;

@@ -27,6 +27,7 @@ struct shared_line {
 
 struct machine {
     struct vm *vm;
+    struct para_kvm *para; /* NULL: none, or the engine's own */
     struct boot_plan *plan;
     u8 *tables;   /* PC_TABLES_SIZE bytes of ACPI and SMBIOS tables for PC_TABLES */
     bool started; /* guest memory is no longer zero */

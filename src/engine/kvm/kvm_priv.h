@@ -60,6 +60,9 @@ int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
 /* Lets KVM finish an access that run() has handled. */
 void kvm_complete_access(struct kvm_vcpu *k);
 int kvm_model(struct x86_cpu_model *m, struct err *e);
+/* The leaves of the paravirtual interface that the host's KVM has: signature and features. Two, or
+ * none. */
+unsigned kvm_para_leaves(int dev, struct kvm_cpuid_entry2 out[2]);
 enum vcpu_stop kvm_run(struct vcpu *v);
 void kvm_kick(struct vcpu *v);
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 
+#include <asm/kvm_para.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -41,6 +42,24 @@ static u32 tsc_khz(int dev)
     if (vm >= 0)
         close(vm);
     return khz > 0 ? (u32)khz : 0;
+}
+
+/* The interface is in the host kernel, so it shows what that offers, not what this monitor has. */
+unsigned kvm_para_leaves(int dev, struct kvm_cpuid_entry2 out[2])
+{
+    struct supported s = {.head.nent = ARRAY_LEN(s.entry)};
+    u32 signature[4], features[4];
+    if (kvm_ioctl(dev, KVM_GET_SUPPORTED_CPUID, &s) < 0)
+        return 0;
+    supported_leaf(&s, KVM_CPUID_SIGNATURE, 0, signature);
+    supported_leaf(&s, KVM_CPUID_FEATURES, 0, features);
+    if (signature[1] != 0x4b4d564b || !features[0]) /* KVMK */
+        return 0;
+    out[0] = (struct kvm_cpuid_entry2){.function = KVM_CPUID_SIGNATURE, .eax = KVM_CPUID_FEATURES,
+                                       .ebx = signature[1], .ecx = signature[2],
+                                       .edx = signature[3]};
+    out[1] = (struct kvm_cpuid_entry2){.function = KVM_CPUID_FEATURES, .eax = features[0]};
+    return 2;
 }
 
 int kvm_model(struct x86_cpu_model *m, struct err *e)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "engine/kvm/kvm_priv.h"
 
+#include <asm/kvm_para.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -247,6 +248,37 @@ static int set_msr(struct kvm_vcpu *k, u32 index, u64 value)
     return kvm_ioctl(k->fd, KVM_SET_MSRS, &m) == 1 ? 0 : -EINVAL;
 }
 
+/* The registers of KVM's own guest interface: clock, page faults, steal time, end of interrupt,
+ * polling. Zero when the guest has asked for nothing, and after a reset, so that KVM does not go on
+ * writing into the next kernel's memory. */
+static const u32 para_msrs[] = {MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_EN,
+                                MSR_KVM_STEAL_TIME, MSR_KVM_PV_EOI_EN};
+
+static void para_in(struct kvm_vcpu *k, struct x86_state *s)
+{
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entry[1];
+    } m = {.head.nmsrs = 1};
+    for (size_t i = 0; i < ARRAY_LEN(para_msrs); i++) {
+        m.entry[0] = (struct kvm_msr_entry){.index = para_msrs[i]};
+        if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1 && m.entry[0].data)
+            s->msr[s->msr_count++] =
+                (struct x86_msr){.index = para_msrs[i], .value = m.entry[0].data};
+    }
+}
+
+static void para_out(struct kvm_vcpu *k, const struct x86_state *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(para_msrs); i++) {
+        u64 value = 0;
+        for (u32 n = 0; n < MIN(s->msr_count, (u32)X86_MSR_EXTRA_MAX); n++)
+            if (s->msr[n].index == para_msrs[i])
+                value = s->msr[n].value;
+        (void)set_msr(k, para_msrs[i], value); /* one that this KVM does not have stays zero */
+    }
+}
+
 static int msrs_out(struct vcpu *v, const struct x86_state *s, struct err *e)
 {
     struct kvm_vcpu *k = kvm_vcpu_of(v);
@@ -329,6 +361,8 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
     events_in(s, &events);
     s->run_state = run_state_of(mp.mp_state);
     msrs_in(v, s);
+    if (v->vm->config.engine_para)
+        para_in(k, s);
     return 0;
 }
 
@@ -376,6 +410,8 @@ int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
         err_set(e, err, "loading a processor's state: local APIC: %s", err_name(err));
     if (err < 0)
         return err;
+    if (v->vm->config.engine_para)
+        para_out(k, s);
     err = kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &events);
     if (err >= 0)
         err = kvm_ioctl(k->fd, KVM_SET_MP_STATE, &mp);

@@ -167,13 +167,8 @@ static int set_cpuid(struct vcpu *v, struct err *e)
             .flags = m->leaf[i].has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
             .eax = r[0], .ebx = r[1], .ecx = r[2], .edx = r[3]};
     }
-    for (u32 leaf = 0x40000000; v->vm->hypercall && leaf < 0x40000002; leaf++) {
-        struct kvm_cpuid_entry2 *x = &c.entry[c.head.nent++];
-        u32 r[4];
-        vcpu_cpuid(v, s, leaf, 0, r);
-        *x = (struct kvm_cpuid_entry2){.function = leaf, .eax = r[0], .ebx = r[1], .ecx = r[2],
-                                       .edx = r[3]};
-    }
+    if (v->vm->config.engine_para)
+        c.head.nent += kvm_para_leaves(kvm_vm_of(v->vm)->dev, &c.entry[c.head.nent]);
     int err = kvm_ioctl(kvm_vcpu_of(v)->fd, KVM_SET_CPUID2, &c);
     return err < 0 ? err_set(e, err, "creating a KVM processor: CPUID: %s", err_name(err)) : 0;
 }
@@ -253,7 +248,7 @@ static void route(struct vm *vm, unsigned pin, u64 addr, u32 data)
 const struct engine_ops engine_kvm = {
     .name = "kvm",
     .description = "hardware-assisted virtualization by the host's KVM",
-    .caps = ENGINE_SMP | ENGINE_LAPIC | ENGINE_NATIVE_TSC,
+    .caps = ENGINE_SMP | ENGINE_LAPIC | ENGINE_NATIVE_TSC | ENGINE_PARA,
     .probe = probe,
     .model = kvm_model,
     .vm_init = vm_init,
