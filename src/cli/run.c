@@ -31,6 +31,7 @@ enum {
     OPT_MODULE,
     OPT_NO_REBOOT,
     OPT_PARA,
+    OPT_NO_SANDBOX,
     OPT_QUIET,
     OPT_SERIAL,
     OPT_STAT,
@@ -180,6 +181,7 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_MODULE: return set_module(m, value, e);
     case OPT_NO_REBOOT: m->no_reboot = true; return 0;
     case OPT_PARA: return set_para(m, value, e);
+    case OPT_NO_SANDBOX: r->no_sandbox = true; return 0;
     case OPT_QUIET: r->quiet = true; return 0;
     case OPT_SERIAL: return set_serial(r, value, e);
     case OPT_STAT: r->stat = true; return 0;
@@ -319,6 +321,7 @@ static const struct cli_option options[] = {
     {OPT_SERIAL, 's', "serial", "BACKEND",
      "stdio none null pty file:", "serial port: stdio, none, null, pty, file:PATH (repeatable)"},
     {OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, "end instead of restarting when the guest resets"},
+    {OPT_NO_SANDBOX, 0, "no-sandbox", NULL, NULL, "do not confine the process (debugging)"},
     {OPT_STAT, 0, "stat", NULL, NULL, "print exit counters at the end"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
     {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "build the machine, say what would run, and end"},

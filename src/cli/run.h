@@ -12,7 +12,7 @@ struct run_request {
     unsigned serials;
     char **command; /* after "--"; NULL: an interactive machine */
     int command_length;
-    bool stat, json, quiet, dry_run;
+    bool stat, json, quiet, dry_run, no_sandbox;
     bool own_guest; /* the cached kernel and initramfs: what its console runs is known */
     unsigned verbose;
     char kernel_path[4096], initrd_path[4096], append[4096];

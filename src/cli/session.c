@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A machine at the user's terminal: builds it, connects the serial ports, runs the event loop on a
- * thread of its own, waits for the end, and turns the end into a message and an exit status. */
+/* A machine at the user's terminal: builds it, connects the serial ports, confines the process, waits
+ * for the end, and turns the end into a message and an exit status. */
 #include "cli/run.h"
 
 #include "base/log.h"
@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/guest_command.h"
 #include "host/chardev_fd.h"
+#include "host/sandbox.h"
 #include "host/terminal.h"
 
 #include <errno.h>
@@ -150,6 +151,8 @@ static int open_serials(struct session *s, struct err *e)
     return 0;
 }
 
+/* Back-ends have a loop of their own, beside the machine's for its timers: a slow terminal must not
+ * delay an interrupt. */
 static void *io_main(void *ctx)
 {
     struct session *s = ctx;
@@ -228,6 +231,17 @@ static int status_of(struct session *s, enum vm_end why, int status, const struc
     }
 }
 
+/* Everything is open and every thread is there: from here on the process needs little. */
+static int confine(struct session *s, struct err *e)
+{
+    int err = sandbox_enter(!strcmp(machine_vm(s->machine)->engine->name, "kvm"), e);
+    if (err != -ENOTSUP)
+        return err;
+    log_info("run", "%s", e->text);
+    e->code = 0;
+    return 0;
+}
+
 static int run_machine(struct session *s, struct err *e)
 {
     struct run_request *r = s->request;
@@ -241,13 +255,20 @@ static int run_machine(struct session *s, struct err *e)
                  machine_boot_description(s->machine),
                  terminal_is(STDIN_FILENO) ? "; Ctrl-A x ends it" : "");
     int err = r->command && !s->command.terminal ? 0 : terminal_raw(STDIN_FILENO, e);
+    struct vm *vm = machine_vm(s->machine);
     if (!err)
-        err = os_thread_create(&s->io, "io", io_main, s, e);
-    if (!err)
-        err = vm_start(machine_vm(s->machine), e);
+        err = os_thread_create(&s->io, "terminal", io_main, s, e);
+    if (!err) {
+        /* No instruction of the guest runs before the process is confined. */
+        vm_pause(vm);
+        err = vm_start(vm, e);
+    }
+    if (!err && !r->no_sandbox)
+        err = confine(s, e);
     if (err)
         return err;
-    enum vm_end why = vm_wait(machine_vm(s->machine), &guest_status, e);
+    vm_resume(vm);
+    enum vm_end why = vm_wait(vm, &guest_status, e);
     terminal_restore();
     int status = status_of(s, why, guest_status, e);
     if (r->stat)

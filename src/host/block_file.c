@@ -74,6 +74,7 @@ static void zero_rest(const struct cursor *c)
         mem_fill((u8 *)c->r->segments[i].base + skip, 0, c->r->segments[i].size - skip);
 }
 
+/* syscalls: preadv pwritev */
 static int transfer(struct block_file *f, const struct block_request *r)
 {
     struct cursor c = {.r = r};
@@ -100,6 +101,7 @@ static int transfer(struct block_file *f, const struct block_request *r)
     return 0;
 }
 
+/* syscalls: fallocate */
 static int punch(struct block_file *f, int mode, const struct block_request *r)
 {
     int rc;
@@ -109,6 +111,7 @@ static int punch(struct block_file *f, int mode, const struct block_request *r)
     return rc ? -errno : 0;
 }
 
+/* syscalls: pwrite64 */
 static int write_zeroes(struct block_file *f, const struct block_request *r)
 {
     static u8 zeroes[ZEROES]; /* only read */
@@ -126,6 +129,7 @@ static int write_zeroes(struct block_file *f, const struct block_request *r)
     return 0;
 }
 
+/* syscalls: fdatasync */
 static int perform(struct block_file *f, const struct block_request *r)
 {
     bool changes = r->op != BLOCK_READ && r->op != BLOCK_FLUSH;

@@ -50,6 +50,7 @@ static size_t input_room(struct chardev_fd *c)
     return ev && ev->can_receive && !c->input_ended ? ev->can_receive(c->dev.events_ctx) : 0;
 }
 
+/* syscalls: read */
 static void on_readable(void *ctx, unsigned events)
 {
     struct chardev_fd *c = ctx;
@@ -91,6 +92,7 @@ static void output_broken(struct chardev_fd *c, int error)
         c->config.broken(c->config.ctx, error);
 }
 
+/* syscalls: poll ppoll write */
 static size_t fd_write(struct chardev *d, const u8 *data, size_t n)
 {
     struct chardev_fd *c = of(d);

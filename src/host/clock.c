@@ -23,6 +23,7 @@ u64 os_wall_clock_ns(void)
     return clock_read(CLOCK_REALTIME);
 }
 
+/* syscalls: getrandom */
 int os_random(void *buf, size_t n)
 {
     for (u8 *p = buf; n;) {

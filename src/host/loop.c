@@ -52,6 +52,7 @@ struct post {
     void *ctx;
 };
 
+/* syscalls: write */
 static void loop_wake(struct os_loop *l)
 {
     u64 one = 1;
@@ -59,6 +60,7 @@ static void loop_wake(struct os_loop *l)
     (void)n; /* a full counter wakes as well */
 }
 
+/* syscalls: close */
 static void close_fd(int fd)
 {
     if (fd >= 0)
@@ -126,6 +128,7 @@ static void end_call(struct os_loop *l)
     os_cond_broadcast(&l->idle);
 }
 
+/* syscalls: timerfd_settime */
 /* Sets the timerfd to the earliest deadline; with the lock held. */
 static void program_timer(struct os_loop *l)
 {
@@ -228,6 +231,7 @@ static unsigned events_of(u32 ep)
     return ev;
 }
 
+/* syscalls: epoll_wait epoll_pwait epoll_ctl read */
 int os_loop_run(struct os_loop *l)
 {
     l->thread = pthread_self();

@@ -35,6 +35,7 @@ static int interpret_vm_init(struct vm *vm, struct err *e)
         return err_set(e, -ENOMEM, "making the interpreter: out of memory");
     ivm->vm = vm;
     vm->engine_data = ivm;
+    x86_vector_prepare(); /* its failure is logged, and a guest may do without */
     int r = code_map_init(ivm, e);
     if (r)
         interpret_vm_fini(vm);

@@ -2,6 +2,7 @@
 /* A machine under KVM: memory slots, the split irqchip, its vCPUs, and the engine's table. */
 #include "base/mem.h"
 #include "engine/kvm/kvm_priv.h"
+#include "isa/x86/exec/cpu.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -123,6 +124,7 @@ static int vm_init(struct vm *vm, struct err *e)
         vm_fini(vm);
         return err;
     }
+    x86_vector_prepare(); /* for instructions that KVM leaves to us */
     k->fd = kvm_ioctl(k->dev, KVM_CREATE_VM, NULL);
     int err = k->fd < 0 ? err_set(e, k->fd, "creating a KVM machine: %s", err_name(k->fd))
                         : create_irqchip(k, e);

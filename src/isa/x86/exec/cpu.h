@@ -180,6 +180,9 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only);
  * to do. Handlers of vector instructions acquire; everything that leaves the core releases. */
 void x86_vector_acquire(struct x86_cpu *cpu);
 void x86_vector_release(struct x86_cpu *cpu);
+/* Makes the executable memory that vector instructions need, which is otherwise made by the first of
+ * them: for processes that will map none later. False: there is none, they will raise #UD. */
+bool x86_vector_prepare(void);
 
 /* Asks the engine to leave after the running instruction. */
 static inline void x86_request_stop(struct x86_cpu *cpu)

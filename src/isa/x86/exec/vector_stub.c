@@ -240,6 +240,15 @@ const struct x86_stub *x86_stub_intern(struct x86_cpu *cpu, const struct x86_stu
     return s;
 }
 
+bool x86_vector_prepare(void)
+{
+    cache_lock();
+    if (cache.state == FRESH)
+        cache_create();
+    cache_unlock();
+    return cache.state == READY;
+}
+
 bool x86_stub_available(void)
 {
     return cache.state != FAILED;
