@@ -15,8 +15,15 @@ run:
 test:
 	./test
 
-# Speed: of the decoder, of the interpreter.
-bench: all
+# Speed beside QEMU's TCG and the bare machine; ARGS are its options: make bench ARGS=--quick.
+bench:
+	tools/install-dependencies build run bench
+	$(MAKE) all
+	tools/fetch-kernel
+	bench/run.py --build $(BUILD) $(ARGS)
+
+# Speed by themselves: of the decoder, of the interpreter.
+bench-parts: all
 	meson test -C $(BUILD) --no-rebuild --benchmark --verbose
 
 # Formatting, lint and layers of what differs from main; `make check-all` of everything.
@@ -41,4 +48,4 @@ install: all
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-.PHONY: all run test bench check check-all fuzz coverage install format
+.PHONY: all run test bench bench-parts check check-all fuzz coverage install format
