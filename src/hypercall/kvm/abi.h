@@ -19,9 +19,12 @@ enum kvm_feature {
 };
 
 enum kvm_msr {
-    KVM_MSR_WALL_CLOCK_OLD = 0x11, KVM_MSR_SYSTEM_TIME_OLD = 0x12,
-    KVM_MSR_WALL_CLOCK = 0x4b564d00, KVM_MSR_SYSTEM_TIME = 0x4b564d01,
-    KVM_MSR_STEAL_TIME = 0x4b564d03, KVM_MSR_EOI = 0x4b564d04,
+    KVM_MSR_WALL_CLOCK_OLD = 0x11,
+    KVM_MSR_SYSTEM_TIME_OLD = 0x12,
+    KVM_MSR_WALL_CLOCK = 0x4b564d00,
+    KVM_MSR_SYSTEM_TIME = 0x4b564d01,
+    KVM_MSR_STEAL_TIME = 0x4b564d03,
+    KVM_MSR_EOI = 0x4b564d04,
 };
 enum { KVM_MSR_ENABLE = 1 };
 
@@ -55,7 +58,11 @@ enum { KVM_PREEMPTED = 1 << 0, KVM_FLUSH_WANTED = 1 << 1 }; /* in preempted; the
 
 enum kvm_call { KVM_CALL_KICK_CPU = 5, KVM_CALL_CLOCK_PAIRING = 9, KVM_CALL_SEND_IPI = 10 };
 enum kvm_error {
-    KVM_EPERM = 1, KVM_EFAULT = 14, KVM_EINVAL = 22, KVM_EOPNOTSUPP = 95, KVM_ENOSYS = 1000,
+    KVM_EPERM = 1,
+    KVM_EFAULT = 14,
+    KVM_EINVAL = 22,
+    KVM_EOPNOTSUPP = 95,
+    KVM_ENOSYS = 1000,
 };
 
 /* The answer of CLOCK_PAIRING: one moment as time of day and as TSC. */

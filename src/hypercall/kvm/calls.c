@@ -49,8 +49,7 @@ int para_call(struct vcpu *v, void *para, struct x86_state *s)
     const u64 a[4] = {s->gpr[X86_RBX] & mask, s->gpr[X86_RCX] & mask, s->gpr[X86_RDX] & mask,
                       s->gpr[X86_RSI] & mask};
     unsigned privilege = s->seg[X86_SS].attr >> X86_SEG_DPL_SHIFT & 3;
-    i64 r = privilege ? -KVM_EPERM
-                      : do_call(para, v, s->gpr[X86_RAX] & mask, a, wide ? 64 : 32);
+    i64 r = privilege ? -KVM_EPERM : do_call(para, v, s->gpr[X86_RAX] & mask, a, wide ? 64 : 32);
     s->gpr[X86_RAX] = (u64)r & mask;
     return 0;
 }

@@ -6,11 +6,10 @@
 
 #include <errno.h>
 
-static const u32 features =
-    KVM_FEATURE_CLOCK_OLD | KVM_FEATURE_CLOCK | KVM_FEATURE_STABLE_CLOCK |
-    KVM_FEATURE_NO_IO_DELAY | /* a port access takes as long as it takes */
-    KVM_FEATURE_STEAL_TIME | KVM_FEATURE_EOI | KVM_FEATURE_UNHALT | KVM_FEATURE_TLB_FLUSH |
-    KVM_FEATURE_SEND_IPI;
+static const u32 features = KVM_FEATURE_CLOCK_OLD | KVM_FEATURE_CLOCK | KVM_FEATURE_STABLE_CLOCK |
+                            KVM_FEATURE_NO_IO_DELAY | /* a port access takes as long as it takes */
+                            KVM_FEATURE_STEAL_TIME | KVM_FEATURE_EOI | KVM_FEATURE_UNHALT |
+                            KVM_FEATURE_TLB_FLUSH | KVM_FEATURE_SEND_IPI;
 
 static bool para_cpuid(struct vcpu *v, void *para, u32 leaf, u32 subleaf, u32 out[4])
 {

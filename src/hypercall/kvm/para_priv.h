@@ -13,7 +13,7 @@ struct para_cpu {
     u64 system_time, steal_time, eoi;
     u64 tsc_offset;
     u32 clock_version, steal_version;
-    u64 delay_seen;   /* the host's delay already accounted for */
+    u64 delay_seen; /* the host's delay already accounted for */
     u64 steal_ns;
     u64 steal_due_ns; /* os_clock_ns() from which it is worth asking the host again */
 };

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The scheduler's account of a thread: waiting for a processor counts, sleeping does not. */
+#include "../cmocka_all.h"
+#include "base/os.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+static bool stop;
+
+static void *compete(void *ctx)
+{
+    (void)ctx;
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        ;
+    return NULL;
+}
+
+static void waiting_for_a_processor_is_delay(void **state)
+{
+    (void)state;
+    cpu_set_t old, one;
+    if (access("/proc/thread-self/schedstat", R_OK))
+        skip();
+    assert_int_equal(sched_getaffinity(0, sizeof old, &old), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++)
+        if (CPU_ISSET(i, &old))
+            CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0); /* the other thread inherits it */
+    struct os_thread *t;
+    assert_int_equal(os_thread_create(&t, "compete", compete, NULL, NULL), 0);
+    u64 before = os_thread_delay_ns();
+    while (os_thread_delay_ns() - before < 1000000)
+        ;
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    os_thread_join(t);
+    sched_setaffinity(0, sizeof old, &old);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(waiting_for_a_processor_is_delay)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
