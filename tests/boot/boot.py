@@ -19,8 +19,8 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get('DOPPEL_CACHE', os.path.join(TOP, 'cache'))
-PROMPT = r'doppel:/# '
-DEADLINE = 900  # seconds
+PROMPT = r'doppel:\S*# '
+DEADLINE = 500  # seconds
 
 # At the prompt: how many processors, a number the shell computes, the end.
 SHELL = [
