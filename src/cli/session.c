@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A machine at the user's terminal: builds it, connects the serial ports, confines the process, waits
- * for the end, and turns the end into a message and an exit status. */
+/* A machine at the user's terminal: builds it, connects the serial ports, confines the process,
+ * waits for the end, and turns the end into a message and an exit status. */
 #include "cli/run.h"
 
 #include "base/log.h"
@@ -29,6 +29,7 @@ struct session {
     u64 progress_ns;              /* when a slow step began to be shown; 0: nothing shown */
     u64 start_ns;
     int output_error;              /* errno of a broken standard output */
+    bool terminal_output;          /* standard output is, or was, a terminal */
     int signal;                    /* that ended the machine */
     struct chardev *stdio;         /* the serial port on standard input and output */
     struct os_timer *end_of_input; /* repeats Ctrl-D on it */
@@ -57,7 +58,11 @@ static size_t filter_keys(void *ctx, u8 *data, size_t n)
 static void output_broken(void *ctx, int error)
 {
     struct session *s = ctx;
-    s->output_error = error;
+    /* A terminal that went away fails with EIO, often before its SIGHUP arrives. */
+    if (error == EIO && s->terminal_output)
+        s->signal = SIGHUP;
+    else
+        s->output_error = error;
     stop_machine(s);
 }
 
@@ -278,7 +283,8 @@ static int run_machine(struct session *s, struct err *e)
 
 int session_run(struct run_request *r)
 {
-    struct session s = {.request = r, .start_ns = os_clock_ns()};
+    struct session s = {
+        .request = r, .terminal_output = terminal_is(STDOUT_FILENO), .start_ns = os_clock_ns()};
     struct err e = {0};
     int status = set_up(&s, &e);
     if (!status)
