@@ -138,6 +138,11 @@ void signal_watch_destroy(struct signal_watch *w)
     if (!w)
         return;
     os_watch_destroy(w->watch);
+    /* One that came while its reason was already being served (a terminal's hang-up shows twice)
+     * must not kill the process the moment it is let through. */
+    struct signalfd_siginfo si;
+    while (w->fd >= 0 && read(w->fd, &si, sizeof si) == sizeof si)
+        ;
     if (w->fd >= 0)
         close(w->fd);
     pthread_sigmask(SIG_SETMASK, &w->old, NULL);

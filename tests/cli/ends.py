@@ -95,6 +95,7 @@ class Terminal(Case):
 
     def open(self, controlling=True, arguments=()):
         self.master, self.slave = pty.openpty()
+        self.seen = b''
         mode = termios.tcgetattr(self.slave)
         mode[3] |= termios.ECHO | termios.ICANON | termios.ISIG
         termios.tcsetattr(self.slave, termios.TCSANOW, mode)
@@ -103,6 +104,7 @@ class Terminal(Case):
         self.process = self.start(*GUEST, *arguments, stdin=self.slave, stdout=self.slave,
                                   stderr=self.slave, preexec_fn=setup)
         self.expect(b'ready')
+        self.expect(b'\n')
 
     @staticmethod
     def take_terminal():
@@ -115,12 +117,13 @@ class Terminal(Case):
         self.master = self.slave = None
 
     def expect(self, text):
-        seen = b''
+        """Waits for the text and forgets everything up to its end."""
         end = time.monotonic() + PATIENCE
-        while text not in seen:
+        while text not in self.seen:
             self.assertTrue(select.select([self.master], [], [], max(0, end - time.monotonic()))[0],
-                            f'{text!r} does not come, but {seen!r}')
-            seen += os.read(self.master, 4096)
+                            f'{text!r} does not come, but {self.seen!r}')
+            self.seen += os.read(self.master, 4096)
+        self.seen = self.seen.partition(text)[2]
 
     def type(self, keys):
         os.write(self.master, keys)
