@@ -81,7 +81,7 @@ ROWS = [
     command("jit", "luajit", f"/usr/bin/luajit {REAL}/work.lua", 3),
     command("tools", "gcc", f"/usr/bin/gcc-12 -O2 -c {DATA}/thousand.c -o /tmp/thousand.o"),
     command("tools", "xz", f"/usr/bin/xz -T1 -3 -c {DATA}/text", 3),
-    command("tools", "gzip", f"/usr/bin/gzip -6 -c {DATA}/text", 2),
+    command("tools", "gzip", f"/bin/gzip -6 -c {DATA}/text", 2),
     command("shell", "debian-shell", f"/bin/sh {REAL}/commands.sh"),
 ]
 
