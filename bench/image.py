@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the benchmark's programs run in: one folder tree for each kind of guest. Natively a program
-runs in that very tree (chroot, in a mount namespace); a guest gets the tree as initramfs or disk."""
+runs in that very tree (chroot, mount namespace); a guest gets it as initramfs or disk."""
 
 import os
 import random
@@ -12,8 +12,8 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 TOP = BENCH.parent
 
-PACKAGES = ("dash coreutils sed grep mawk libc-bin gzip xz-utils openssl sqlite3 python3 perl nodejs "
-            "openjdk-17-jdk-headless luajit gcc libc6-dev").split()
+PACKAGES = ("dash coreutils sed grep mawk libc-bin gzip xz-utils openssl sqlite3 python3 perl "
+            "nodejs openjdk-17-jdk-headless luajit gcc libc6-dev").split()
 JAVA = "/usr/lib/jvm/java-17-openjdk-amd64"
 
 # Large parts of the packages that no row uses.
@@ -123,7 +123,7 @@ def small(cache, kernels, build):
     return tree, image
 
 
-# ---- the Debian guest: packages unpacked into a disk ----------------------------------------------
+# ---- the Debian guest: packages unpacked into a disk ---------------------------------------------
 
 def make_source(lines):
     """A C file of that many lines that a compiler has something to do with."""
@@ -136,7 +136,8 @@ def make_source(lines):
                 f"        sum += p[i & {c}] * {a} ^ (sum >> {a % 7 + 1});",
                 f"        if (sum & {b})", f"            sum -= table[(sum + i) & 255];",
                 f"        else if (sum > {c * 1000})", f"            p[i & {c}] = sum / {a};",
-                "    }", f"    switch (sum & 3) {{ case 0: return {call}; case 1: return sum * {c}; }}",
+                "    }",
+                f"    switch (sum & 3) {{ case 0: return {call}; case 1: return sum * {c}; }}",
                 f"    memset(p, {a}, sizeof *p * {c % 16});", f"    return sum + {number};", "}"]
     return "\n".join(out) + "\n" * (lines - len(out) + 1)
 

@@ -107,7 +107,9 @@ def cell(figures):
 
 
 def times(figures):
-    return f"{figures['median']:7.2f} ({figures['min']:.2f}-{figures['max']:.2f})" if figures else "-"
+    if not figures:
+        return "-"
+    return f"{figures['median']:7.2f} ({figures['min']:.2f}-{figures['max']:.2f})"
 
 
 def verdict(reached):

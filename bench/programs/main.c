@@ -24,7 +24,7 @@ enum { MAX_WORDS = 64, MAX_LINE = 2048 };
 static const struct bench *const tables[] = {
     bench_integer, bench_calls,     bench_bytecode, bench_sort,   bench_chase,   bench_sieve,
     bench_hash,    bench_digest,    bench_float,    bench_copy,   bench_strings, bench_syscalls,
-    bench_memory,  bench_processes, bench_threads,  bench_timers,
+    bench_memory,  bench_processes, bench_threads,  bench_timers, NULL,
 };
 
 void bench_fail(const char *what)
@@ -42,7 +42,7 @@ static uint64_t now(void)
 
 static const struct bench *find(const char *name)
 {
-    for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
+    for (unsigned t = 0; tables[t]; t++)
         for (const struct bench *b = tables[t]; b->name; b++)
             if (!strcmp(b->name, name))
                 return b;
@@ -51,7 +51,7 @@ static const struct bench *find(const char *name)
 
 static void list(void)
 {
-    for (unsigned t = 0; t < sizeof tables / sizeof *tables; t++)
+    for (unsigned t = 0; tables[t]; t++)
         for (const struct bench *b = tables[t]; b->name; b++)
             puts(b->name);
 }
