@@ -15,6 +15,14 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     return 0;
 }
 
+static void print_quirk(void *ctx, const char *keyword, const char *text)
+{
+    if (ctx)
+        json_object_set_new(ctx, keyword, json_string(text));
+    else
+        printf("%-24s quirk %s: %s\n", "", keyword, text);
+}
+
 static void print_engine(const struct engine_ops *engine, json_t *rows)
 {
     struct err e = {0};
@@ -27,6 +35,10 @@ static void print_engine(const struct engine_ops *engine, json_t *rows)
             json_object_set_new(row, "note", json_string(e.text));
         if (e.hint[0])
             json_object_set_new(row, "hint", json_string(e.hint));
+        json_t *quirks = json_object();
+        if (!err && engine->quirks)
+            engine->quirks(print_quirk, quirks);
+        json_object_set_new(row, "quirks", quirks);
         json_array_append_new(rows, row);
         return;
     }
@@ -36,6 +48,8 @@ static void print_engine(const struct engine_ops *engine, json_t *rows)
         printf("%-24s %s\n", "", e.text);
     if (e.hint[0])
         printf("%-24s hint: %s\n", "", e.hint);
+    if (!err && engine->quirks)
+        engine->quirks(print_quirk, NULL);
 }
 
 static int run(const struct cli_command *self, int argc, char **argv)

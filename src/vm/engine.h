@@ -32,12 +32,17 @@ enum vcpu_stop {
     VCPU_FATAL,    /* vcpu->error says why; the machine stops */
 };
 
+/* Told of one quirk: a keyword for programs and a sentence for people. */
+typedef void (*engine_quirk_fn)(void *ctx, const char *keyword, const char *text);
+
 struct engine_ops {
     const char *name;
     const char *description;
     u64 caps;
     /* What this host offers: 0, or -errno with the reason and the likely cure. Touches nothing. */
     int (*probe)(struct err *);
+    /* NULL, or tells what guests on this host see differently from a processor, as found by trying. */
+    void (*quirks)(engine_quirk_fn tell, void *ctx);
     /* The processor model it can run at most. */
     int (*model)(struct x86_cpu_model *, struct err *);
     /* vm/ then repeats MEMORY_MAP for every block. */

@@ -11,6 +11,7 @@ void guest_main(void)
     memcpy((void *)0x7000, journey, (size_t)(journey_end - journey));
     for (int i = 0; i < 14; i++)
         mark[i] = 0xffff;
+    mark[16] = 0; /* not virtual-8086, which has a guest of its own */
     ((void (*)(void))0x7000)();
     CHECK_EQ(mark[0], 1);
     CHECK_EQ(mark[1], 4);       /* DEC EAX was executed */
@@ -22,10 +23,6 @@ void guest_main(void)
     CHECK_EQ(mark[6], 6);
     CHECK_EQ(mark[7], 1);       /* 7fff * 3 >> 16 */
     CHECK_EQ(mark[8], 8);
-    CHECK_EQ(mark[9], 9);
-    CHECK_EQ(mark[10], 0x700);
-    CHECK_EQ(mark[11], 0);      /* INT n below IOPL 3 in virtual-8086 mode: #GP(0) */
-    CHECK_EQ(mark[12], 0x700);
     CHECK_EQ(mark[13], 13);
     print("journey done\n");
 }

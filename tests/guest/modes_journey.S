@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A journey through the processor's modes, run at 0x7000: long, compatibility, protected 32-bit,
  * protected 16-bit, real (with an interrupt through the IVT), virtual-8086, and back. Each stop
- * leaves its mark in the words at 0x7e00. */
+ * leaves its mark in the words at 0x7e00. Virtual-8086 is visited when word 16 is not zero. */
 
 #define AT(label) (label - journey + 0x7000)
 #define MARK(n)   0x7e00 + 2 * n
@@ -64,6 +64,8 @@ prot16:
     mov %ax, %ds
     mov %ax, %es
     mov %ax, %ss
+    mov %ax, %fs                /* real mode keeps limits and attributes: no null selector's */
+    mov %ax, %gs
     mov %cr0, %eax
     and $0xfe, %al
     mov %eax, %cr0
@@ -113,16 +115,18 @@ prot32:
     mov %eax, %fs
     mov %eax, %gs
     movw $8, MARK(8)
-    /* Virtual-8086 by IRET; it comes back through #GP of its INT, see the small IDT. */
-    lidt AT(prot_idt)
-    mov $0x7c00, %eax
-    mov %eax, AT(tss32) + 4
-    movw $0x10, AT(tss32) + 8
     mov 0x7e92, %ebx            /* the GDT: slot 0x40 becomes a 32-bit TSS */
     mov 0x40(%ebx), %eax
     mov %eax, 0x7ec0
     mov 0x44(%ebx), %eax
     mov %eax, 0x7ec4
+    cmpw $0, MARK(16)
+    je restore
+    /* Virtual-8086 by IRET; it comes back through #GP of its INT, see the small IDT. */
+    lidt AT(prot_idt)
+    mov $0x7c00, %eax
+    mov %eax, AT(tss32) + 4
+    movw $0x10, AT(tss32) + 8
     movl $(AT(tss32) << 16 | 0x67), 0x40(%ebx)
     movl $0x00008900, 0x44(%ebx)
     mov $0x40, %eax
@@ -154,6 +158,7 @@ v86_trap:
     mov %ax, MARK(11)
     mov 8(%esp), %eax           /* saved CS */
     mov %ax, MARK(12)
+restore:
     mov 0x7e92, %ebx
     mov 0x7ec0, %eax
     mov %eax, 0x40(%ebx)

@@ -137,48 +137,10 @@ static void invalidation(void)
     CHECK_EQ(*p, 2);
 }
 
-/* A write that crosses into an absent page changes nothing of the page before. */
-static void page_crossing(void)
-{
-    *page_entry(TEST_VA) = (u64)page[0] | PTE_P | PTE_W;
-    *page_entry(TEST_VA + 4096) = 0;
-    invlpg(TEST_VA);
-    invlpg(TEST_VA + 4096);
-    page[0][4095] = 0x55;
-    CHECK_EQ(TRY("movl $-1, (%0)", : : "r"(TEST_VA + 4095) : TRY_CLOBBERS), 14);
-    CHECK_EQ(caught.cr2, TEST_VA + 4096);
-    CHECK_EQ(page[0][4095], 0x55);
-    *page_entry(TEST_VA + 4096) = (u64)page[1] | PTE_P | PTE_W;
-    *(volatile u32 *)(TEST_VA + 4095) = 0x11223344;
-    CHECK_EQ(page[0][4095], 0x44);
-    CHECK_EQ(page[1][0], 0x33);
-}
-
-static void supervisor_protection(void)
-{
-    enum { SMEP = 1 << 20, SMAP = 1 << 21 };
-    u32 r[4];
-    cpuid(7, 0, r);
-    if (r[1] >> 20 & 1) {
-        /* The guest's own code is in user pages: only the fetch of the test page may be checked, so
-         * SMAP, which leaves fetches alone, is what can be tried here. */
-        __asm__ volatile("stac");
-        WRITE_CR(4, READ_CR(4) | SMAP);
-        set_page(PTE_P | PTE_W | PTE_U);
-        __asm__ volatile("stac");
-        int allowed = TRY("mov (%0), %%al", : : "r"(TEST_VA) : "rax", TRY_CLOBBERS);
-        CHECK_EQ(allowed, -1);
-        WRITE_CR(4, READ_CR(4) & ~(u64)SMAP);
-        __asm__ volatile("clac");
-    }
-}
-
 void guest_main(void)
 {
     supervisor();
     user();
     accessed_and_dirty();
     invalidation();
-    page_crossing();
-    supervisor_protection();
 }

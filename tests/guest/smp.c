@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Two processors: INIT and SIPI, interrupts between them, locked instructions and memory ordering. */
-#include "lib/guest.h"
+#include "lib/smp.h"
 
-extern u8 ap_start[], ap_start_end[];
-void *memcpy(void *d, const void *s, size_t n);
-void ap_entry(void);
-
-static volatile u32 ap_id = 0xffffffff, phase, ipis[2], shared;
+static volatile u32 phase, ipis[2], shared;
 static volatile u32 x, y, seen_x, seen_y, step_bsp, step_ap;
 enum { COUNT = 20000, ROUNDS = 2000 };
 
@@ -53,55 +49,22 @@ static void litmus(volatile u32 *mine, volatile u32 *other, volatile u32 *result
     }
 }
 
-void ap_entry(void)
+void ap_main(void)
 {
-    struct {
-        u16 limit;
-        u64 base;
-    } __attribute__((packed)) idt;
-    idt.limit = 0xfff;
-    extern u64 boot_idt_base;
-    idt.base = boot_idt_base;
-    __asm__ volatile("lidt %0" : : "m"(idt));
-    apic_enable();
-    ap_id = apic_read(0x20) >> 24;
     while (phase < 1)
         __asm__ volatile("sti; hlt; cli" : : : "memory");
     count_up();
     phase = 2;
     litmus(&y, &x, &seen_y, &step_ap, &step_bsp, false);
     phase = 4;
-    for (;;)
-        __asm__ volatile("sti; hlt" : : : "memory");
 }
-
-u64 boot_idt_base;
 
 void guest_main(void)
 {
-    struct {
-        u16 limit;
-        u64 base;
-    } __attribute__((packed)) idt;
-    __asm__ volatile("sidt %0" : "=m"(idt));
-    boot_idt_base = idt.base;
-    memcpy((void *)0x8000, ap_start, (size_t)(ap_start_end - ap_start));
     set_trap(0x55, on_ipi);
-    apic_enable();
-    apic_write(0x310, 1 << 24);
-    apic_write(0x300, 0x4500); /* INIT */
-    delay_us(10000);
-    apic_write(0x310, 1 << 24);
-    apic_write(0x300, 0x4608); /* start-up at 0x8000 */
-    for (int i = 0; i < 2000 && ap_id == 0xffffffff; i++)
-        delay_us(1000);
-    if (ap_id == 0xffffffff)
-        skip("this machine has one processor");
-    CHECK_EQ(ap_id, 1);
-
+    ap_begin();
     phase = 1;
-    apic_write(0x310, 1 << 24);
-    apic_write(0x300, 0x4055); /* wakes it from HLT */
+    ap_send(0x4055); /* wakes it from HLT */
     count_up();
     while (phase < 2)
         __asm__ volatile("pause");
@@ -113,7 +76,11 @@ void guest_main(void)
 
     /* One to itself by shorthand, one to all but itself. */
     apic_write(0x300, 0x44055);
-    __asm__ volatile("sti; nop; cli" : : : "memory");
+    for (int i = 0; i < 1000 && !ipis[0]; i++) {
+        __asm__ volatile("sti" : : : "memory");
+        delay_us(100);
+        __asm__ volatile("cli" : : : "memory");
+    }
     CHECK_EQ(ipis[0], 1);
     apic_write(0x300, 0xc4055);
     for (int i = 0; i < 1000 && ipis[1] < 2; i++)

@@ -10,6 +10,13 @@
 
 #include <errno.h>
 
+struct kvm_fallback {
+    struct x86_cpu cpu;
+    /* Everything this host executes: an instruction that the machine's model hides works under
+     * hardware virtualization as well, and a KVM that shows the host's CPUID makes guests use it. */
+    struct x86_cpu_model model;
+};
+
 static struct vcpu *vcpu_of(struct x86_cpu *c)
 {
     return c->owner;
@@ -173,12 +180,17 @@ enum vcpu_stop kvm_fallback(struct vcpu *v, bool *go_on)
             err_set(&v->error, -ENOMEM, "finishing an instruction for KVM: out of memory");
             return VCPU_FATAL;
         }
-        x86_cpu_init(k->fallback, &fallback_ops, v, &v->vm->model, v->index, v->index == 0);
+        x86_model_host(&k->fallback->model);
+        x86_cpu_init(&k->fallback->cpu, &fallback_ops, v, &k->fallback->model, v->index,
+                     v->index == 0);
     }
-    struct x86_cpu *c = k->fallback;
+    struct x86_cpu *c = &k->fallback->cpu;
     if (kvm_get_state(v, &c->s, &v->error))
         return VCPU_FATAL;
     u64 rip = c->s.rip;
+    /* A KVM that can't only exit has queued the #UD as well, for monitors that go on regardless. */
+    if (c->s.event.kind == X86_EVENT_EXCEPTION && c->s.event.vector == X86_UD)
+        c->s.event = (struct x86_event){0};
     x86_cpu_derive(c);
     x86_tlb_flush(c, true);
     int r = x86_step(c);

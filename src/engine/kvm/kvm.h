@@ -15,7 +15,6 @@ enum kvm_kind {
 };
 struct kvm_probe {
     enum kvm_kind kind;
-    bool leaks; /* ring 3 of a guest sees the host's descriptor-table registers */
 };
 /* Looks without changing anything. err has the reason and the cure for KVM_ABSENT, a remark for
  * KVM_SOFTWARE. */

@@ -36,7 +36,7 @@ struct kvm_vcpu {
     /* An exit for port or memory-mapped I/O is finished inside the next KVM_RUN: state read before
      * that would be from the middle of an instruction. */
     bool access_pending;
-    struct x86_cpu *fallback; /* made when first needed */
+    struct kvm_fallback *fallback; /* made when first needed */
 };
 
 static inline struct kvm_vm *kvm_vm_of(struct vm *vm)
@@ -52,8 +52,8 @@ static inline struct kvm_vcpu *kvm_vcpu_of(struct vcpu *v)
 int kvm_ioctl(int fd, unsigned long request, void *arg);
 /* Opens /dev/kvm and checks its version: a descriptor or -errno with reason and cure. */
 int kvm_open(struct err *e);
-/* The guest's ring 3 sees the host's IDTR: 1, 0, or -errno. */
-int kvm_probe_leak(int dev);
+/* engine_ops.quirks: runs a small guest that shows them. */
+void kvm_quirks(engine_quirk_fn tell, void *ctx);
 
 int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e);
 int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);

@@ -103,11 +103,14 @@ static int create_irqchip(struct kvm_vm *k, struct err *e)
         .args = {KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK}};
     struct kvm_enable_cap msrs = {.cap = KVM_CAP_X86_USER_SPACE_MSR,
                                   .args = {KVM_MSR_EXIT_REASON_UNKNOWN}};
+    struct kvm_enable_cap failure = {.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = {1}};
     int err = kvm_ioctl(k->fd, KVM_ENABLE_CAP, &split);
     if (err < 0)
         return err_set(e, err, "creating a KVM machine: split irqchip: %s", err_name(err));
     kvm_ioctl(k->fd, KVM_ENABLE_CAP, &x2apic); /* older kernels: at most 255 processors */
     kvm_ioctl(k->fd, KVM_ENABLE_CAP, &msrs);   /* older kernels: unknown MSRs give #GP */
+    /* Older kernels: only in ring 0, and with the #UD queued that kvm_fallback takes back. */
+    kvm_ioctl(k->fd, KVM_ENABLE_CAP, &failure);
     return 0;
 }
 
@@ -252,6 +255,7 @@ const struct engine_ops engine_kvm = {
     .description = "hardware-assisted virtualization by the host's KVM",
     .caps = ENGINE_SMP | ENGINE_LAPIC | ENGINE_NATIVE_TSC | ENGINE_PARA,
     .probe = probe,
+    .quirks = kvm_quirks,
     .model = kvm_model,
     .vm_init = vm_init,
     .vcpu_init = vcpu_init,

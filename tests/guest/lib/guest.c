@@ -121,6 +121,7 @@ void user_return(u64 result) __attribute__((noreturn));
 u64 user_call(u64 (*fn)(void), void *stack_top, u64 flags);
 extern char user_exit[];
 static bool in_user;
+u64 user_offset;
 
 void trap_dispatch(struct trap *t);
 void trap_dispatch(struct trap *t)
@@ -161,7 +162,8 @@ u64 user_run(u64 (*fn)(void), u64 flags)
     static u8 trap_stack[8192] __attribute__((aligned(16)));
     in_user = true;
     tss.rsp0 = (u64)(trap_stack + sizeof trap_stack);
-    u64 r = user_call(fn, stack + sizeof stack - 64, flags);
+    u64 r = user_call((u64 (*)(void))((u64)fn + user_offset),
+                      stack + sizeof stack - 64 + user_offset, flags);
     in_user = false;
     return r;
 }

@@ -121,6 +121,8 @@ extern u64 try_resume, try_stack;
 extern u8 gdt[], gdt_tss[];
 /* Runs fn in ring 3 with the given EFLAGS; its value, or ~0 minus the vector when it faulted. */
 u64 user_run(u64 (*fn)(void), u64 flags);
+/* Added to fn and its stack: where ring 3 has an alias of the guest's image. */
+extern u64 user_offset;
 
 /* A 4 KiB page mapped at an address of its own above 4 GiB, for tests that change its entry. */
 u64 *page_entry(u64 va); /* the page-table entry; makes the tables */
