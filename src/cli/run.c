@@ -294,6 +294,8 @@ static int run(const struct cli_command *self, int argc, char **argv)
     if (!err)
         err = check_request(r, &e);
     if (err) {
+        if (!e.hint[0])
+            err_hint(&e, "`doppel run --help` says what it takes");
         cli_report(&e);
         return STATUS_USAGE;
     }

@@ -242,7 +242,9 @@ static int find_size(struct block_file *f, const char *path, struct err *e)
     } else if (S_ISREG(st.st_mode)) {
         size = (u64)st.st_size;
     } else {
-        return err_set(e, -EINVAL, "opening disk %s: neither a file nor a block device", path);
+        err_set(e, -EINVAL, "opening disk %s: neither a file nor a block device", path);
+        err_hint(e, "name a raw image; truncate -s 1G FILE makes an empty one");
+        return -EINVAL;
     }
     if (!size) {
         err_set(e, -EINVAL, "opening disk %s: it is empty", path);

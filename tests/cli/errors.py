@@ -11,6 +11,7 @@ KERNEL = ['run', '--engine', 'interpret', '--dry-run', '--kernel', OBEY]
 SIZES = 'a number of bytes, or with a suffix: 512M, 2G'
 BACKENDS = 'one of stdio, none, null, pty, file:PATH'
 CPUS = '1 to 64'
+HELP = '`doppel run --help` says what it takes'
 DAMAGED = 'fetch or copy the file again if it should be a kernel; ./run fetches one'
 NAME = 'check the name; a relative one starts from the current folder'
 
@@ -26,9 +27,9 @@ USAGE = [
     (['run', '-Z'], 'run: unknown option -Z', '`doppel run --help` lists the options'),
     (['run', '--kernel'], 'run: --kernel needs a value',
      '--kernel FILE: bzImage, ELF vmlinux or multiboot kernel'),
-    (['run', '--quiet=3'], 'run: --quiet takes no value', None),
+    (['run', '--quiet=3'], 'run: --quiet takes no value', HELP),
     (KERNEL + ['file'], "run: unexpected 'file'", 'a command for the guest comes after "--"'),
-    (KERNEL + ['--'], 'run: nothing after "--"', None),
+    (KERNEL + ['--'], 'run: nothing after "--"', HELP),
     (KERNEL + ['--memory', '0'], '--memory 0: a machine needs at least 2M', SIZES),
     (KERNEL + ['--memory', '-1'], '--memory -1: not a size', SIZES),
     (KERNEL + ['--memory', '1X'], '--memory 1X: not a size', SIZES),
@@ -47,7 +48,7 @@ USAGE = [
     (KERNEL + ['--serial', 'stdio', '--serial', 'stdio'],
      '--serial stdio: standard input and output are already in use',
      'use pty or file:PATH for the other port'),
-    (KERNEL + ['--disk', ''], "--disk: the file's name is empty", None),
+    (KERNEL + ['--disk', ''], "--disk: the file's name is empty", HELP),
     (KERNEL + ['--disk', 'a,fast=on'], "--disk a: unknown option 'fast=on'",
      'readonly=on|off, serial=TEXT'),
     (['engines', 'all'], "engines: unexpected 'all'", '`doppel engines --help` says what it takes'),
@@ -66,11 +67,12 @@ FAILURES = [
      'opening none/x for a serial port: No such file or directory', NAME),
     (KERNEL + ['--kernel', 'none'], 'opening none: No such file or directory', NAME),
     (KERNEL + ['--kernel', '.'], 'reading .: it is a directory', 'name a file'),
-    (KERNEL + ['--kernel', 'empty'], 'reading empty: the file is empty', None),
+    (KERNEL + ['--kernel', 'empty'], 'reading empty: the file is empty', 'fetch or copy it again'),
     (KERNEL + ['--kernel', 'random'],
      'loading random: not a kernel: no bzImage, ELF or multiboot header',
      '--kernel takes a vmlinuz (bzImage), a vmlinux or a multiboot kernel'),
-    (KERNEL + ['--kernel', '/dev/zero'], 'reading /dev/zero: it is not a regular file', None),
+    (KERNEL + ['--kernel', '/dev/zero'], 'reading /dev/zero: it is not a regular file',
+     'copy what it gives into a file first'),
     (KERNEL + ['--kernel', 'cut.elf'], 'loading cut.elf: truncated ELF header (40 bytes)', DAMAGED),
     (KERNEL + ['--kernel', 'cut.bzimage'],
      'loading cut.bzimage: truncated: setup header syssize states 1049600 bytes, the file has 4096',
@@ -81,7 +83,8 @@ FAILURES = [
     (KERNEL + ['--disk', 'empty'], 'opening disk empty: it is empty',
      'give it a size: truncate -s 1G empty'),
     (KERNEL + ['--disk', '/dev/null'],
-     'opening disk /dev/null: neither a file nor a block device', None),
+     'opening disk /dev/null: neither a file nor a block device',
+     'name a raw image; truncate -s 1G FILE makes an empty one'),
     (KERNEL + ['--disk', 'disk', '--disk', './disk'],
      'opening disk ./disk for writing: another machine or disk is writing to it',
      'add readonly=on to all but one of its users, or use a copy'),
@@ -115,7 +118,7 @@ class Errors(Case):
         for arguments, error, hint in rows:
             with self.subTest(arguments=arguments[4:] or arguments):
                 r = self.run_doppel(*arguments)
-                wanted = f'doppel: {error}\n' + (f'doppel: hint: {hint}\n' if hint else '')
+                wanted = f'doppel: {error}\ndoppel: hint: {hint}\n'
                 self.assertEqual((r.stderr, r.stdout, r.returncode), (wanted, '', status))
 
     def test_usage(self):

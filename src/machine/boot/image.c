@@ -16,10 +16,16 @@ static int check_kind(int fd, const char *path, u64 max, u64 *size, struct err *
         return err_set(e, -errno, "reading %s: %s", path, err_name(errno));
     if (S_ISDIR(st.st_mode))
         return err_set(e, -EISDIR, "reading %s: it is a directory", path);
-    if (!S_ISREG(st.st_mode))
-        return err_set(e, -EINVAL, "reading %s: it is not a regular file", path);
-    if (!st.st_size)
-        return err_set(e, -EINVAL, "reading %s: the file is empty", path);
+    if (!S_ISREG(st.st_mode)) {
+        err_set(e, -EINVAL, "reading %s: it is not a regular file", path);
+        err_hint(e, "copy what it gives into a file first");
+        return -EINVAL;
+    }
+    if (!st.st_size) {
+        err_set(e, -EINVAL, "reading %s: the file is empty", path);
+        err_hint(e, "fetch or copy it again");
+        return -EINVAL;
+    }
     if ((u64)st.st_size > max)
         return err_set(
             e, -EFBIG, "reading %s: its %llu MiB are more than the %llu MiB there is room for",
