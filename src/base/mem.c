@@ -47,7 +47,8 @@ void *mem_alloc(size_t n)
 
 void *mem_alloc_array(size_t n, size_t size)
 {
-    return calloc(n ? n : 1, size ? size : 1);
+    size_t bytes;
+    return __builtin_mul_overflow(n, size, &bytes) ? NULL : mem_alloc(bytes);
 }
 
 void *mem_alloc_aligned(size_t align, size_t n)

@@ -98,10 +98,8 @@ static void on_refused(int sig, siginfo_t *info, void *context)
 
 int sandbox_enter(bool kvm, struct err *e)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    /* The sanitizers' runtime makes calls of its own when it reports. */
-    return err_set(e, -ENOTSUP, "entering the sandbox: not in a sanitizer build");
-#endif
+    if (BUILT_WITH_SANITIZER) /* its runtime makes calls of its own when it reports */
+        return err_set(e, -ENOTSUP, "entering the sandbox: not in a sanitizer build");
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_TRAP);
     if (!f)
         return err_set(e, -ENOMEM, "entering the sandbox: out of memory");

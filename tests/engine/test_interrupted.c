@@ -101,7 +101,7 @@ int main(int argc, char **argv)
                                .serial = {&console.chardev}, .no_reboot = true};
     struct err e = {0};
     struct machine *m;
-    struct os_thread *t;
+    struct os_thread *t = NULL;
     if (machine_create(&m, &c, &e))
         failed("making the machine", &e);
     console.vm = machine_vm(m);

@@ -23,16 +23,7 @@ enum {
 
 /* Sanitizer run-time functions, called where an exception is raised and where a function has large
  * arrays on its stack, use the registers of the guest: they can't be compared then. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
+#define SANITIZED BUILT_WITH_SANITIZER
 
 static struct native_state in, native, engine;
 static unsigned covered[X86_FORM_COUNT];
