@@ -43,7 +43,7 @@ void os_thread_join(struct os_thread *t);
 /* Interrupts a blocking system call of the thread (EINTR); async-signal-safe. */
 void os_thread_interrupt(struct os_thread *t);
 
-/* How long the calling thread has waited for a processor although it could run; 0 where the host
+/* How long the calling thread, one that os_thread_create made, has waited for a processor although it could run; 0 where the host
  * does not tell. */
 u64 os_thread_delay_ns(void);
 

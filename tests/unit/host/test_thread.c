@@ -16,6 +16,15 @@ static void *compete(void *ctx)
     return NULL;
 }
 
+/* Ends when it has been kept from running for a millisecond in all. */
+static void *wait_for_delay(void *ctx)
+{
+    u64 before = os_thread_delay_ns();
+    while (os_thread_delay_ns() - before < 1000000)
+        ;
+    return NULL;
+}
+
 static void waiting_for_a_processor_is_delay(void **state)
 {
     (void)state;
@@ -30,9 +39,9 @@ static void waiting_for_a_processor_is_delay(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0); /* the other thread inherits it */
     struct os_thread *t;
     assert_int_equal(os_thread_create(&t, "compete", compete, NULL, NULL), 0);
-    u64 before = os_thread_delay_ns();
-    while (os_thread_delay_ns() - before < 1000000)
-        ;
+    struct os_thread *w;
+    assert_int_equal(os_thread_create(&w, "wait", wait_for_delay, NULL, NULL), 0);
+    os_thread_join(w);
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     os_thread_join(t);
     sched_setaffinity(0, sizeof old, &old);
