@@ -101,9 +101,14 @@ def time_text(ns):
     return f"{ns:.3g} ns"
 
 
+CELL = 26
+
+
 def cell(figures):
-    return f"{time_text(figures['median']):>8} ±{figures['spread'] / 2:<4.0%}" if figures else \
-        "       -      "
+    if not figures:
+        return f"{'-':>8}"
+    return (f"{time_text(figures['min']):>8}{time_text(figures['median']):>9} "
+            f"±{figures['spread'] / 2:.0%}")
 
 
 def times(figures):
@@ -117,8 +122,9 @@ def verdict(reached):
 
 
 def table(rows, results, names):
-    """The table: median and half the spread for each machine; ratios with their extremes."""
-    head = f"{'row':<15}" + "".join(f"{n:<15}" for n in names)
+    """The table: minimum, median and half the spread of the time of an iteration on each machine;
+    ratios by their median, with the extremes."""
+    head = f"{'row':<15}" + "".join(f"{n + ': min, median':<{CELL}}" for n in names)
     lines = [head + f"{'x faster than TCG':<24}{'goal':>5} {'':8}x slower than native"]
     last = None
     for row in rows:
@@ -128,7 +134,7 @@ def table(rows, results, names):
             last = row.group
             lines.append(f"-- {GROUPS[last].title}")
         r = results[row.name]
-        cells = "".join(f"{cell(r['ns'].get(n)):<15}" for n in names)
+        cells = "".join(f"{cell(r['ns'].get(n)):<{CELL}}" for n in names)
         lines.append((f"{row.name:<15}{cells}{times(r.get('faster_than_tcg')):<24}"
                       f"{r['goal']:>5.1f} {verdict(r['reached']):8}"
                       f"{times(r.get('slower_than_native'))}").rstrip())
