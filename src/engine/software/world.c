@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The processor's way out: physical memory, ports, registers of the machine. Vector state goes back
  * to the guest's area before any code runs that may use the host's vector registers. */
-#include "engine/interpret/interpret_priv.h"
+#include "engine/software/software.h"
 
 static struct guest_memory *memory_of(struct x86_cpu *cpu)
 {
-    return interpret_of(cpu)->ivm->vm->memory;
+    return soft_of(cpu)->svm->vm->memory;
 }
 
 static u8 *world_page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)
@@ -43,14 +43,14 @@ static void host_store(u8 *p, unsigned size, u64 v)
 static void stored(struct x86_cpu *cpu, u64 pa, unsigned size)
 {
     x86_vector_release(cpu);
-    code_written_by_self(interpret_of(cpu), pa, size);
+    code_written_by_self(soft_of(cpu), pa, size);
     guest_memory_written(memory_of(cpu), gpa(pa), size);
 }
 
 static int mmio(struct x86_cpu *cpu, u64 pa, unsigned size, bool write, u64 *value)
 {
     x86_vector_release(cpu);
-    return vcpu_mmio(interpret_of(cpu)->vcpu, gpa(pa), size, write, value) ? X86_STOP : X86_OK;
+    return vcpu_mmio(soft_of(cpu)->vcpu, gpa(pa), size, write, value) ? X86_STOP : X86_OK;
 }
 
 static int world_read(struct x86_cpu *cpu, u64 pa, unsigned size, u64 *value)
@@ -117,19 +117,19 @@ static int world_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect,
 static int world_port_read(struct x86_cpu *cpu, u16 port, unsigned size, u32 *value)
 {
     x86_vector_release(cpu);
-    return vcpu_io(interpret_of(cpu)->vcpu, port, size, false, value) ? X86_STOP : X86_OK;
+    return vcpu_io(soft_of(cpu)->vcpu, port, size, false, value) ? X86_STOP : X86_OK;
 }
 
 static int world_port_write(struct x86_cpu *cpu, u16 port, unsigned size, u32 value)
 {
     x86_vector_release(cpu);
-    return vcpu_io(interpret_of(cpu)->vcpu, port, size, true, &value) ? X86_STOP : X86_OK;
+    return vcpu_io(soft_of(cpu)->vcpu, port, size, true, &value) ? X86_STOP : X86_OK;
 }
 
 /* A register whose write wants the engine to leave run() lets the loop find out by itself. */
 static int msr(struct x86_cpu *cpu, u32 index, bool write, u64 *value)
 {
-    struct vcpu *v = interpret_of(cpu)->vcpu;
+    struct vcpu *v = soft_of(cpu)->vcpu;
     x86_vector_release(cpu);
     vcpu_set_tsc_offset(v, cpu->s.tsc_offset);
     return vcpu_msr(v, index, write, value) < 0 ? -1 : 0;
@@ -148,13 +148,13 @@ static int world_msr_write(struct x86_cpu *cpu, u32 index, u64 value)
 static void world_cpuid(struct x86_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 {
     x86_vector_release(cpu);
-    vcpu_cpuid(interpret_of(cpu)->vcpu, &cpu->s, leaf, subleaf, out);
+    vcpu_cpuid(soft_of(cpu)->vcpu, &cpu->s, leaf, subleaf, out);
 }
 
 static u64 world_tsc(struct x86_cpu *cpu)
 {
     x86_vector_release(cpu);
-    return vcpu_tsc(interpret_of(cpu)->vcpu);
+    return vcpu_tsc(soft_of(cpu)->vcpu);
 }
 
 static void world_tsc_changed(struct x86_cpu *cpu)
@@ -166,50 +166,50 @@ static void world_tsc_changed(struct x86_cpu *cpu)
 static void world_tpr_write(struct x86_cpu *cpu, u64 cr8)
 {
     x86_vector_release(cpu);
-    vcpu_set_tpr(interpret_of(cpu)->vcpu, cr8);
+    vcpu_set_tpr(soft_of(cpu)->vcpu, cr8);
 }
 
 static u64 world_tpr_read(struct x86_cpu *cpu)
 {
     x86_vector_release(cpu);
-    return vcpu_get_tpr(interpret_of(cpu)->vcpu);
+    return vcpu_get_tpr(soft_of(cpu)->vcpu);
 }
 
 static int world_hypercall(struct x86_cpu *cpu)
 {
     x86_vector_release(cpu);
-    return vcpu_hypercall(interpret_of(cpu)->vcpu, &cpu->s);
+    return vcpu_hypercall(soft_of(cpu)->vcpu, &cpu->s);
 }
 
 static void world_tlb_flushed(struct x86_cpu *cpu, bool all, u64 va)
 {
-    interpret_of(cpu)->epoch++;
+    soft_of(cpu)->epoch++;
 }
 
 /* A place found before the wait may have become code, or clean under the dirty log, during it: its
  * store goes unreported, so everything counts as stored to. */
 static void world_exclusive_begin(struct x86_cpu *cpu)
 {
-    struct interpret *iv = interpret_of(cpu);
-    u64 marks = __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST);
+    struct soft *sv = soft_of(cpu);
+    u64 marks = __atomic_load_n(&sv->svm->marks, __ATOMIC_SEQ_CST);
     x86_vector_release(cpu);
-    exclusive_begin(iv->ivm, iv);
-    iv->places_moved = marks != __atomic_load_n(&iv->ivm->marks, __ATOMIC_SEQ_CST);
+    exclusive_begin(sv->svm, sv);
+    sv->places_moved = marks != __atomic_load_n(&sv->svm->marks, __ATOMIC_SEQ_CST);
 }
 
 static void world_exclusive_end(struct x86_cpu *cpu)
 {
-    struct interpret *iv = interpret_of(cpu);
-    if (unlikely(iv->places_moved)) {
+    struct soft *sv = soft_of(cpu);
+    if (unlikely(sv->places_moved)) {
         const struct ram_block *b;
         unsigned n = guest_memory_blocks(memory_of(cpu), &b);
         for (unsigned i = 0; i < n; i++)
             guest_memory_written(memory_of(cpu), gpa(b[i].start), b[i].size);
     }
-    exclusive_end(iv->ivm);
+    exclusive_end(sv->svm);
 }
 
-const struct x86_ops interpret_world = {
+const struct x86_ops soft_world = {
     .phys_page = world_page,
     .phys_read = world_read,
     .phys_write = world_write,

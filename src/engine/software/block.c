@@ -5,79 +5,83 @@
  *
  * Blocks lie one after the other in an arena. Dead ones stay in it, because the running block may be
  * one; when it is full everything is dropped, which is only ever done between blocks. */
-#include "engine/interpret/interpret_priv.h"
+#include "engine/software/software.h"
 
 #include "base/mem.h"
 
 #include <errno.h>
 
-int block_cache_init(struct interpret *iv, struct err *e)
+int block_cache_init(struct soft *sv, struct err *e)
 {
-    iv->arena_memory = mem_alloc(ARENA_SIZE + 64);
-    iv->hash = mem_alloc_array(BLOCK_HASH_SIZE, sizeof *iv->hash);
-    iv->page_first = mem_alloc_array(iv->ivm->pages, sizeof *iv->page_first);
-    if (!iv->arena_memory || !iv->hash || !iv->page_first) {
-        block_cache_fini(iv);
+    sv->arena_memory = mem_alloc(ARENA_SIZE + 64);
+    sv->hash = mem_alloc_array(BLOCK_HASH_SIZE, sizeof *sv->hash);
+    sv->page_first = mem_alloc_array(sv->svm->pages, sizeof *sv->page_first);
+    if (!sv->arena_memory || !sv->hash || !sv->page_first) {
+        block_cache_fini(sv);
         return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
-                       iv->vcpu->index);
+                       sv->vcpu->index);
     }
-    iv->arena = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)iv->arena_memory, 64);
-    iv->epoch = 1;
+    sv->arena = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)sv->arena_memory, 64);
+    sv->epoch = 1;
     return 0;
 }
 
-void block_cache_fini(struct interpret *iv)
+void block_cache_fini(struct soft *sv)
 {
-    mem_free(iv->arena_memory);
-    mem_free(iv->hash);
-    mem_free(iv->page_first);
+    mem_free(sv->arena_memory);
+    mem_free(sv->hash);
+    mem_free(sv->page_first);
 }
 
-static struct block **hash_chain(struct interpret *iv, u64 pa, u64 key)
+static struct block **hash_chain(struct soft *sv, u64 pa, u64 key)
 {
     u64 h = (pa ^ key << 20) * 0x9e3779b97f4a7c15u;
-    return &iv->hash[h >> 49];
+    return &sv->hash[h >> 49];
 }
 _Static_assert(BLOCK_HASH_SIZE == 1 << (64 - 49), "the hash's top bits are the index");
 
-static struct jump *jump_slot(struct interpret *iv, u64 rip)
+static struct jump *jump_slot(struct soft *sv, u64 rip)
 {
-    return &iv->jump[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];
+    return &sv->jump[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];
 }
 
-void block_drop_all(struct interpret *iv)
+void block_drop_all(struct soft *sv)
 {
-    iv->epoch++;
+    sv->epoch++;
     for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++) {
-        for (struct block *b = iv->hash[h]; b; b = b->hash_next) {
+        for (struct block *b = sv->hash[h]; b; b = b->hash_next) {
             u64 page[2] = {b->pa & ~(u64)(PAGE_SIZE - 1), b->second_page}, index;
             for (unsigned k = 0; k < 2; k++)
-                if ((k == 0 || page[k]) && code_page_index(iv->ivm, page[k], &index)) {
-                    iv->page_first[index] = NULL;
-                    code_page_release(iv, page[k]);
+                if ((k == 0 || page[k]) && code_page_index(sv->svm, page[k], &index)) {
+                    sv->page_first[index] = NULL;
+                    code_page_release(sv, page[k]);
                 }
         }
-        iv->hash[h] = NULL;
+        sv->hash[h] = NULL;
     }
-    iv->arena_used = 0;
+    sv->arena_used = 0;
+    if (sv->engine->emptied)
+        sv->engine->emptied(sv);
 }
 
-static void kill_block(struct interpret *iv, struct block *b)
+static void kill_block(struct soft *sv, struct block *b)
 {
     b->dead = true;
-    for (struct block **p = hash_chain(iv, b->pa, b->key); *p; p = &(*p)->hash_next)
+    for (struct block **p = hash_chain(sv, b->pa, b->key); *p; p = &(*p)->hash_next)
         if (*p == b) {
             *p = b->hash_next;
             break;
         }
     /* It may be running: its next instruction must not be the old one. */
     for (struct x86_insn *i = b->insn;; i++) {
-        bool last = i->exec == interpret_block_end;
-        i->exec = interpret_stale;
+        bool last = i->exec == soft_block_end;
+        i->exec = soft_stale;
         if (last)
             break;
     }
-    iv->epoch++;
+    sv->epoch++;
+    if (sv->engine->killed)
+        sv->engine->killed(sv, b);
 }
 
 /* Granules of the page, number k of the block's pages, that its bytes touch. */
@@ -88,19 +92,19 @@ static u64 granules_in_page(const struct block *b, unsigned k)
 }
 
 /* Drops what overlaps the granules of one page; true when something was dropped. */
-static bool drop_in_page(struct interpret *iv, u64 page_pa, u64 granules)
+static bool drop_in_page(struct soft *sv, u64 page_pa, u64 granules)
 {
     u64 index, left = 0;
-    if (!code_page_index(iv->ivm, page_pa, &index))
+    if (!code_page_index(sv->svm, page_pa, &index))
         return false;
     bool any = false;
-    struct block_ref **p = &iv->page_first[index];
+    struct block_ref **p = &sv->page_first[index];
     bool had = *p != NULL;
     while (*p) {
         struct block_ref *ref = *p;
         u64 covers = granules_in_page(ref->block, (unsigned)(ref - ref->block->ref));
         if (!ref->block->dead && (covers & granules)) {
-            kill_block(iv, ref->block);
+            kill_block(sv, ref->block);
             any = true;
         }
         if (ref->block->dead) {
@@ -110,19 +114,19 @@ static bool drop_in_page(struct interpret *iv, u64 page_pa, u64 granules)
             p = &ref->next;
         }
     }
-    if (had && !iv->page_first[index])
-        code_page_release(iv, page_pa);
+    if (had && !sv->page_first[index])
+        code_page_release(sv, page_pa);
     else if (any)
-        code_page_narrow(iv, page_pa, left);
+        code_page_narrow(sv, page_pa, left);
     return any;
 }
 
-bool block_drop_range(struct interpret *iv, u64 start, u64 size)
+bool block_drop_range(struct soft *sv, u64 start, u64 size)
 {
     bool any = false;
     for (u64 a = start, end = start + size; a < end;) {
         u64 n = MIN(end - a, PAGE_SIZE - (a & (PAGE_SIZE - 1)));
-        any |= drop_in_page(iv, a & ~(u64)(PAGE_SIZE - 1), code_granules(a, n));
+        any |= drop_in_page(sv, a & ~(u64)(PAGE_SIZE - 1), code_granules(a, n));
         a += n;
     }
     return any;
@@ -148,9 +152,9 @@ static bool ends_block(const struct x86_insn *i)
 }
 
 /* Decodes into b; bytes gets the code. Returns X86_DECODE_OK, or why there is not one instruction. */
-static int decode(struct interpret *iv, struct block *b, const struct source *s, u8 *bytes)
+static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *bytes)
 {
-    struct x86_cpu *cpu = &iv->cpu;
+    struct x86_cpu *cpu = &sv->cpu;
     struct x86_decode_config cfg = {.mode = cpu->mode, .vendor = cpu->vendor};
     unsigned count = 0, off = 0, available = s->left + (s->second ? PAGE_SIZE : 0);
     int r = X86_DECODE_OK;
@@ -170,42 +174,42 @@ static int decode(struct interpret *iv, struct block *b, const struct source *s,
     if (!count)
         return r;
     b->bytes = (u16)off;
-    b->insn[count] = (struct x86_insn){.exec = interpret_block_end, .mode = cpu->mode};
-    iv->arena_used += sizeof *b + (count + 1) * sizeof b->insn[0];
+    b->insn[count] = (struct x86_insn){.exec = soft_block_end, .mode = cpu->mode};
+    sv->arena_used += sizeof *b + (count + 1) * sizeof b->insn[0];
     return X86_DECODE_OK;
 }
 
 /* Decodes until the bytes are the same after their granules are marked as before, so that a store by
  * another vCPU is either seen here or finds the mark. */
-static int decode_marked(struct interpret *iv, struct block *b, const struct source *s)
+static int decode_marked(struct soft *sv, struct block *b, const struct source *s)
 {
     u8 bytes[(BLOCK_INSNS_MAX + 1) * X86_MAX_INSN], again[sizeof bytes];
-    u64 start = iv->arena_used;
+    u64 start = sv->arena_used;
     for (;;) {
-        iv->arena_used = start;
-        int r = decode(iv, b, s, bytes);
+        sv->arena_used = start;
+        int r = decode(sv, b, s, bytes);
         if (r)
             return r;
         unsigned in_first = MIN((unsigned)b->bytes, s->left);
-        code_page_cover(iv, s->pa, in_first);
+        code_page_cover(sv, s->pa, in_first);
         if (b->bytes > in_first)
-            code_page_cover(iv, s->second_page, b->bytes - in_first);
+            code_page_cover(sv, s->second_page, b->bytes - in_first);
         copy_code(s, 0, again, b->bytes);
         if (mem_compare(bytes, again, b->bytes) == 0)
             return X86_DECODE_OK;
     }
 }
 
-static void enter_block(struct interpret *iv, struct block *b, const struct source *s)
+static void enter_block(struct soft *sv, struct block *b, const struct source *s)
 {
-    struct block **chain = hash_chain(iv, b->pa, b->key);
+    struct block **chain = hash_chain(sv, b->pa, b->key);
     b->hash_next = *chain;
     *chain = b;
     u64 page[2] = {s->pa & ~(u64)(PAGE_SIZE - 1), b->second_page}, index;
     for (unsigned k = 0; k < 2; k++)
-        if ((k == 0 || page[k]) && code_page_index(iv->ivm, page[k], &index)) {
-            b->ref[k] = (struct block_ref){iv->page_first[index], b};
-            iv->page_first[index] = &b->ref[k];
+        if ((k == 0 || page[k]) && code_page_index(sv->svm, page[k], &index)) {
+            b->ref[k] = (struct block_ref){sv->page_first[index], b};
+            sv->page_first[index] = &b->ref[k];
         }
 }
 
@@ -232,53 +236,53 @@ static int second_page(struct x86_cpu *cpu, u64 lin, u64 *pa)
     return fetch_translate(cpu, cpu->mode == X86_MODE64 ? next : (u32)next, pa);
 }
 
-static const u8 *ram_page(struct interpret *iv, u64 pa)
+static const u8 *ram_page(struct soft *sv, u64 pa)
 {
-    return guest_memory_ptr(iv->ivm->vm->memory, gpa(pa & ~(u64)(PAGE_SIZE - 1)), PAGE_SIZE);
+    return guest_memory_ptr(sv->svm->vm->memory, gpa(pa & ~(u64)(PAGE_SIZE - 1)), PAGE_SIZE);
 }
 
-static struct block *make_block(struct interpret *iv, u64 lin, u64 pa, int *result)
+static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
 {
     *result = X86_OK;
-    const u8 *page = ram_page(iv, pa);
+    const u8 *page = ram_page(sv, pa);
     if (!page)
         return NULL;
-    x86_vector_release(&iv->cpu); /* the map of code pages takes locks */
-    if (iv->arena_used + sizeof(struct block) +
+    x86_vector_release(&sv->cpu); /* the map of code pages takes locks */
+    if (sv->arena_used + sizeof(struct block) +
             (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) > ARENA_SIZE)
-        block_drop_all(iv);
-    struct block *b = (struct block *)(void *)(iv->arena + iv->arena_used);
-    *b = (struct block){.pa = pa, .key = iv->key};
+        block_drop_all(sv);
+    struct block *b = (struct block *)(void *)(sv->arena + sv->arena_used);
+    *b = (struct block){.pa = pa, .key = sv->key};
     unsigned off = pa & (PAGE_SIZE - 1);
     struct source s = {.pa = pa, .first = page + off, .left = PAGE_SIZE - off};
-    code_page_claim(iv, pa - off);
-    int r = decode_marked(iv, b, &s);
+    code_page_claim(sv, pa - off);
+    int r = decode_marked(sv, b, &s);
     if (r == X86_DECODE_MORE) {
-        *result = second_page(&iv->cpu, lin, &s.second_page);
+        *result = second_page(&sv->cpu, lin, &s.second_page);
         if (*result)
             return NULL;
-        s.second = ram_page(iv, s.second_page);
+        s.second = ram_page(sv, s.second_page);
         if (!s.second)
             return NULL;
-        code_page_claim(iv, s.second_page);
+        code_page_claim(sv, s.second_page);
         b->second_page = s.second_page;
-        r = decode_marked(iv, b, &s);
+        r = decode_marked(sv, b, &s);
     }
     if (r)
         return NULL;
-    enter_block(iv, b, &s);
+    enter_block(sv, b, &s);
     return b;
 }
 
-static struct block *look_up(struct interpret *iv, u64 lin, u64 pa)
+static struct block *look_up(struct soft *sv, u64 lin, u64 pa)
 {
     u64 next = 0;
-    for (struct block *b = *hash_chain(iv, pa, iv->key); b; b = b->hash_next) {
-        if (b->pa != pa || b->key != iv->key)
+    for (struct block *b = *hash_chain(sv, pa, sv->key); b; b = b->hash_next) {
+        if (b->pa != pa || b->key != sv->key)
             continue;
         if (!b->second_page)
             return b;
-        if (!next && second_page(&iv->cpu, lin, &next))
+        if (!next && second_page(&sv->cpu, lin, &next))
             return NULL; /* the fault comes up again when the block is made */
         if (next == b->second_page)
             return b;
@@ -286,34 +290,34 @@ static struct block *look_up(struct interpret *iv, u64 lin, u64 pa)
     return NULL;
 }
 
-struct block *block_find(struct interpret *iv, int *result)
+struct block *block_find(struct soft *sv, int *result)
 {
-    struct x86_cpu *cpu = &iv->cpu;
+    struct x86_cpu *cpu = &sv->cpu;
     u64 rip = cpu->s.rip;
-    struct jump *j = jump_slot(iv, rip);
-    if (likely(j->rip == rip && j->epoch == iv->epoch && j->key == iv->key))
+    struct jump *j = jump_slot(sv, rip);
+    if (likely(j->rip == rip && j->epoch == sv->epoch && j->key == sv->key))
         return j->to;
-    u64 pa, lin = iv->cs_base + rip;
+    u64 pa, lin = sv->cs_base + rip;
     if (cpu->mode != X86_MODE64)
         lin = (u32)lin;
     *result = X86_OK;
     if (cpu->mode == X86_MODE64 && !x86_canonical(rip))
         return NULL;
-    if (cpu->mode != X86_MODE64 && rip > iv->cs_limit)
+    if (cpu->mode != X86_MODE64 && rip > sv->cs_limit)
         return NULL;
     cpu->fault_rip = rip;
     *result = fetch_translate(cpu, lin, &pa);
     if (*result)
         return NULL;
-    struct block *b = look_up(iv, lin, pa);
+    struct block *b = look_up(sv, lin, pa);
     if (!b)
-        b = make_block(iv, lin, pa, result);
+        b = make_block(sv, lin, pa, result);
     if (!b)
         return NULL;
     /* x86_step() checks the limit byte by byte. */
     *result = X86_OK;
-    if (cpu->mode != X86_MODE64 && rip + b->bytes - 1 > iv->cs_limit)
+    if (cpu->mode != X86_MODE64 && rip + b->bytes - 1 > sv->cs_limit)
         return NULL;
-    *j = (struct jump){.rip = rip, .key = iv->key, .epoch = iv->epoch, .to = b};
+    *j = (struct jump){.rip = rip, .key = sv->key, .epoch = sv->epoch, .to = b};
     return b;
 }
