@@ -19,6 +19,8 @@ enum {
 };
 #define ARENA_SIZE (64 * MiB)
 
+struct soft;
+
 /* Instructions that run one after the other unless a branch is taken, decoded from one physical
  * place in one mode. The array ends with an instruction of length 0 that leads to the next block. */
 struct block;

@@ -64,18 +64,23 @@ struct x86_ops {
 };
 
 /* One page of the software TLB. A tag is the linear page address when the access is allowed and
- * the page is plain RAM, else a value no page address equals. */
+ * the page is plain RAM, else x86_tlb_no_tag(), which is the address of a page that no address
+ * looked up here is in or next to: so that lin - tag < 4096 too finds out about a match. */
 struct x86_tlb_entry {
     u64 tag[3];  /* by enum x86_access */
     u64 addend;  /* host address - linear address */
     u64 pa;      /* physical page, valid when any tag matches or slow is set */
     u64 slow;    /* linear page | BIT(access) of what is allowed, whatever the page is; NONE: nothing */
     u64 info;    /* X86_TLB_GLOBAL, size of the guest's page as a shift */
-    u64 reserved;
+    u64 host;    /* the page's host address: addend + linear page */
 };
 enum { X86_TLB_GLOBAL = 0x100, X86_TLB_SHIFT = 0x3f };
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
-#define X86_TLB_NONE ((u64)1) /* not page-aligned: never equals a page address */
+#define X86_TLB_NONE ((u64)1) /* in slow: not page-aligned, never equals a page address */
+static inline u64 x86_tlb_no_tag(unsigned slot)
+{
+    return (u64)(slot ^ 2) << 12;
+}
 
 /* Translations by privilege, so that CPL changes flush nothing. */
 enum x86_tlb_index {

@@ -8,9 +8,9 @@
 #include "isa/x86/exec/memory.h"
 #include "isa/x86/exec/place.h"
 
-static void entry_clear(struct x86_tlb_entry *t)
+static void entry_clear(struct x86_tlb_entry *t, unsigned slot)
 {
-    t->tag[X86_READ] = t->tag[X86_WRITE] = t->tag[X86_EXEC] = X86_TLB_NONE;
+    t->tag[X86_READ] = t->tag[X86_WRITE] = t->tag[X86_EXEC] = x86_tlb_no_tag(slot);
     t->slow = X86_TLB_NONE;
     t->info = 0;
 }
@@ -19,14 +19,14 @@ static void entry_drop(struct x86_cpu *cpu, unsigned index, unsigned slot)
 {
     struct x86_tlb_entry *t = &cpu->tlb[index][slot];
     cpu->tlb_used[index][(t->info & X86_TLB_GLOBAL) != 0][slot / 64] &= ~BIT(slot % 64);
-    entry_clear(t);
+    entry_clear(t, slot);
 }
 
 void x86_tlb_init(struct x86_cpu *cpu)
 {
     for (unsigned i = 0; i < X86_TLB_COUNT; i++)
         for (unsigned k = 0; k < X86_TLB_SIZE; k++)
-            entry_clear(&cpu->tlb[i][k]);
+            entry_clear(&cpu->tlb[i][k], k);
     for (unsigned half = 0; half < 2; half++) {
         cpu->tlb_large_low[half] = ~(u64)0;
         cpu->tlb_large_high[half] = 0;
@@ -40,8 +40,10 @@ void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
             for (unsigned word = 0; word < X86_TLB_SIZE / 64; word++) {
                 u64 used = cpu->tlb_used[i][g][word];
                 cpu->tlb_used[i][g][word] = 0;
-                for (; used; used &= used - 1)
-                    entry_clear(&cpu->tlb[i][word * 64 + (unsigned)__builtin_ctzll(used)]);
+                for (; used; used &= used - 1) {
+                    unsigned slot = word * 64 + (unsigned)__builtin_ctzll(used);
+                    entry_clear(&cpu->tlb[i][slot], slot);
+                }
             }
     if (global_too)
         for (unsigned half = 0; half < 2; half++) {
@@ -85,9 +87,9 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only)
             struct x86_tlb_entry *t = &cpu->tlb[i][slot];
             if (entry_page(t) == X86_TLB_NONE || t->pa != (pa & ~(u64)0xfff))
                 continue;
-            t->tag[X86_WRITE] = X86_TLB_NONE;
+            t->tag[X86_WRITE] = x86_tlb_no_tag(slot);
             if (!writes_only)
-                t->tag[X86_READ] = t->tag[X86_EXEC] = X86_TLB_NONE;
+                t->tag[X86_READ] = t->tag[X86_EXEC] = x86_tlb_no_tag(slot);
         }
 }
 
@@ -113,7 +115,8 @@ static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
     bool writable = false;
     u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
     if (host) {
-        t->addend = (u64)(uintptr_t)host - va;
+        t->host = (u64)(uintptr_t)host;
+        t->addend = t->host - va;
         if (page->rights & BIT(X86_READ))
             t->tag[X86_READ] = va;
         if (page->rights & BIT(X86_EXEC))
@@ -138,7 +141,8 @@ static struct x86_tlb_entry *lookup(struct x86_cpu *cpu, u64 lin, enum x86_acces
         bool writable = false;
         u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
         if (host && (access != X86_WRITE || writable)) {
-            t->addend = (u64)(uintptr_t)host - va;
+            t->host = (u64)(uintptr_t)host;
+        t->addend = t->host - va;
             t->tag[access] = va;
         }
         return t;

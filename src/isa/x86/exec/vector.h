@@ -2,7 +2,7 @@
 /* Vector and x87 instructions run on the host's own units. The guest's registers stay in the
  * host's between instructions (the core itself is compiled without them), and each instruction is
  * a small stub of host code that names the guest's vector registers as they are; only general
- * registers and the memory operand are rewritten. Private to the vector files of exec/. */
+ * registers and the memory operand are rewritten. For the vector files of exec/ and translators. */
 #ifndef ISA_X86_EXEC_VECTOR_H
 #define ISA_X86_EXEC_VECTOR_H
 
@@ -78,6 +78,8 @@ void x86_stub_build(struct x86_stub *st, const struct x86_insn *insn,
                     struct x86_vector_prefix prefix);
 /* The shared copy of a built stub, or NULL when code memory is full. */
 const struct x86_stub *x86_stub_intern(struct x86_cpu *cpu, const struct x86_stub *built);
+/* The stub of a bound instruction that runs by nothing else; NULL for all others. */
+const struct x86_stub *x86_vector_stub(const struct x86_insn *insn);
 /* False when the host gives no executable memory: nothing of this can run. */
 bool x86_stub_available(void);
 /* Runs a stub that found no place, from one slot that all processors share. */

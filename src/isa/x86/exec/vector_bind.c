@@ -14,6 +14,11 @@ static int exec_stub(struct x86_cpu *cpu, const struct x86_insn *insn)
     return x86_vector_exec(cpu, insn, insn->aux);
 }
 
+const struct x86_stub *x86_vector_stub(const struct x86_insn *insn)
+{
+    return insn->exec == exec_stub ? insn->aux : NULL;
+}
+
 /* Code memory is full: the stub is built each time. aux holds the prefix bits. */
 static int exec_built(struct x86_cpu *cpu, const struct x86_insn *insn)
 {

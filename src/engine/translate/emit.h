@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Writing x86-64 instructions. Memory operands are [rsp + disp32] (a field of struct translator),
+ * [rsp + T1 + disp32] (an entry of a table in it) or [T0] (guest memory that was checked). */
+#ifndef ENGINE_TRANSLATE_EMIT_H
+#define ENGINE_TRANSLATE_EMIT_H
+
+#include "base/bits.h"
+#include "engine/translate/translate_priv.h"
+
+struct emit {
+    u8 *p;     /* in the writable mapping */
+    i64 to_rx; /* from there to where it runs */
+};
+
+static inline const u8 *emit_rx(const struct emit *e, const u8 *p)
+{
+    return p + e->to_rx;
+}
+static inline void emit8(struct emit *e, unsigned b)
+{
+    *e->p++ = (u8)b;
+}
+static inline void emit32(struct emit *e, u32 v)
+{
+    store32(e->p, v);
+    e->p += 4;
+}
+#define EMIT(e, ...)                                                                               \
+    do {                                                                                           \
+        static const u8 emit_b_[] = {__VA_ARGS__};                                                 \
+        for (unsigned emit_k_ = 0; emit_k_ < sizeof emit_b_; emit_k_++)                            \
+            emit8(e, emit_b_[emit_k_]);                                                            \
+    } while (0)
+
+enum { REX_W = 8 };
+
+/* opcode reg, [rsp + disp] */
+static inline void emit_state(struct emit *e, unsigned w, unsigned opcode, unsigned reg, i32 disp)
+{
+    unsigned rex = w | (reg >> 3) << 2;
+    if (rex)
+        emit8(e, 0x40 | rex);
+    emit8(e, opcode);
+    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, 0x24);
+    emit32(e, (u32)disp);
+}
+static inline void emit_load(struct emit *e, unsigned reg, i32 disp)
+{
+    emit_state(e, REX_W, 0x8b, reg, disp);
+}
+static inline void emit_store(struct emit *e, unsigned reg, i32 disp)
+{
+    emit_state(e, REX_W, 0x89, reg, disp);
+}
+
+/* opcode reg, [rsp + T1 << scale + disp]; 64-bit */
+static inline void emit_table(struct emit *e, unsigned opcode, unsigned reg, unsigned scale, i32 disp)
+{
+    emit8(e, 0x40 | REX_W | (reg >> 3) << 2 | (T1 >> 3) << 1);
+    emit8(e, opcode);
+    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, scale << 6 | (T1 & 7) << 3 | 4);
+    emit32(e, (u32)disp);
+}
+
+/* opcode reg, rm */
+static inline void emit_rr(struct emit *e, unsigned w, unsigned opcode, unsigned reg, unsigned rm)
+{
+    unsigned rex = w | (reg >> 3) << 2 | rm >> 3;
+    if (rex)
+        emit8(e, 0x40 | rex);
+    emit8(e, opcode);
+    emit8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+static inline void emit_move(struct emit *e, unsigned to, unsigned from)
+{
+    emit_rr(e, REX_W, 0x8b, to, from);
+}
+
+/* opcode reg, [T0] */
+static inline void emit_guest(struct emit *e, unsigned w, unsigned opcode, unsigned reg)
+{
+    emit8(e, 0x40 | w | (reg >> 3) << 2 | T0 >> 3);
+    emit8(e, opcode);
+    emit8(e, (reg & 7) << 3 | (T0 & 7));
+}
+
+/* lea to, [base + disp32]; base is not rsp or r12 */
+static inline void emit_lea(struct emit *e, unsigned to, unsigned base, i32 disp)
+{
+    emit8(e, 0x40 | REX_W | (to >> 3) << 2 | base >> 3);
+    emit8(e, 0x8d);
+    emit8(e, 0x80 | (to & 7) << 3 | (base & 7));
+    emit32(e, (u32)disp);
+}
+
+/* Jumps: to a known place; or open, giving the place of the rel32 for emit_land(). */
+static inline void patch_rel32(u8 *site, const u8 *site_rx, const u8 *target_rx)
+{
+    store32(site, (u32)(target_rx - (site_rx + 4)));
+}
+static inline u8 *emit_jump_open(struct emit *e)
+{
+    emit8(e, 0xe9);
+    emit32(e, 0);
+    return e->p - 4;
+}
+static inline u8 *emit_jcc_open(struct emit *e, unsigned cc)
+{
+    emit8(e, 0x0f);
+    emit8(e, 0x80 | cc);
+    emit32(e, 0);
+    return e->p - 4;
+}
+static inline void emit_land(struct emit *e, u8 *site)
+{
+    store32(site, (u32)(e->p - (site + 4)));
+}
+static inline void emit_jump(struct emit *e, const u8 *target_rx)
+{
+    u8 *site = emit_jump_open(e);
+    patch_rel32(site, emit_rx(e, site), target_rx);
+}
+static inline void emit_jcc(struct emit *e, unsigned cc, const u8 *target_rx)
+{
+    u8 *site = emit_jcc_open(e, cc);
+    patch_rel32(site, emit_rx(e, site), target_rx);
+}
+static inline void emit_call(struct emit *e, const u8 *target_rx)
+{
+    emit8(e, 0xe8);
+    emit32(e, 0);
+    patch_rel32(e->p - 4, emit_rx(e, e->p - 4), target_rx);
+}
+enum { CC_B = 2, CC_AE = 3, CC_E = 4, CC_NE = 5, CC_A = 7 };
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The routines at the start of code memory: into translated code, out of it, and callouts, which
+ * run on the monitor's stack so that translated code needs only a small one of its own. */
+#include "engine/translate/emit.h"
+
+/* Guest registers that live in the host register of the same name. */
+static const u8 same[] = {X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RBP, X86_RSI, X86_RDI,
+                          X86_R8,  X86_R9,  X86_R12, X86_R13, X86_R14};
+
+/* pushed: bytes between rsp and the struct. Leaves rax and the flags to be used. */
+static void save_registers(struct emit *e, i32 pushed)
+{
+    for (unsigned k = 0; k < ARRAY_LEN(same); k++)
+        emit_store(e, same[k], pushed + AT_GPR(same[k]));
+    emit_store(e, GUEST_SP, pushed + AT_GPR(X86_RSP));
+    EMIT(e, 0x9f, 0x0f, 0x90, 0xc0, 0x66); /* lahf; seto al; mov [flags], ax */
+    emit_state(e, 0, 0x89, X86_RAX, pushed + AT(flags));
+}
+
+static void load_registers(struct emit *e, i32 pushed)
+{
+    emit8(e, 0x0f); /* movzx eax, word [flags] */
+    emit_state(e, 0, 0xb7, X86_RAX, pushed + AT(flags));
+    EMIT(e, 0x04, 0x7f, 0x9e); /* add al, 127: OF; sahf */
+    for (unsigned k = 0; k < ARRAY_LEN(same); k++)
+        emit_load(e, same[k], pushed + AT_GPR(same[k]));
+    emit_load(e, GUEST_SP, pushed + AT_GPR(X86_RSP));
+}
+
+static void emit_enter(struct translator *t, struct emit *e)
+{
+    t->enter = (void (*)(struct translator *, const u8 *))(uintptr_t)emit_rx(e, e->p);
+    /* push rbx, rbp, r12-r15; sub rsp, 8 */
+    EMIT(e, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 0x08);
+    EMIT(e, 0x48, 0x89, 0xa7); /* mov [rdi + host_sp], rsp */
+    emit32(e, (u32)AT(host_sp));
+    EMIT(e, 0x48, 0x89, 0xfc); /* mov rsp, rdi */
+    emit_move(e, T0, X86_RSI);
+    load_registers(e, 0);
+    EMIT(e, 0x41, 0xff, 0xe2); /* jmp r10 */
+}
+
+/* With rsp on the struct, pushed bytes below it. */
+static void emit_return(struct emit *e, i32 pushed)
+{
+    emit_load(e, X86_RSP, pushed + AT(host_sp));
+    EMIT(e, 0x48, 0x83, 0xc4, 0x08, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+}
+
+static void emit_callout(struct translator *t, struct emit *e)
+{
+    enum { PUSHED = 16 }; /* the name, the return address */
+    t->do_callout = emit_rx(e, e->p);
+    save_registers(e, PUSHED);
+    emit_state(e, 0, 0x8b, X86_RSI, 8);
+    EMIT(e, 0x48, 0x89, 0xe3); /* mov rbx, rsp */
+    EMIT(e, 0x48, 0x8d, 0x7c, 0x24, PUSHED); /* lea rdi, [rsp + 16] */
+    EMIT(e, 0x48, 0x8b, 0xa7); /* mov rsp, [rdi + host_sp] */
+    emit32(e, (u32)AT(host_sp));
+    EMIT(e, 0xff, 0x97); /* call [rdi + callout] */
+    emit32(e, (u32)AT(callout));
+    EMIT(e, 0x48, 0x89, 0xdc, 0x85, 0xc0); /* mov rsp, rbx; test eax, eax */
+    u8 *leave = emit_jcc_open(e, CC_NE);
+    load_registers(e, PUSHED);
+    EMIT(e, 0xc2, 0x08, 0x00); /* ret 8 */
+    emit_land(e, leave);
+    emit_return(e, PUSHED);
+}
+
+static const u8 *emit_exit(struct emit *e, enum exit_kind kind, const u8 *common)
+{
+    const u8 *here = emit_rx(e, e->p);
+    emit_state(e, 0, 0xc7, 0, AT(kind));
+    emit32(e, kind);
+    emit_jump(e, common);
+    return here;
+}
+
+void translate_routines(struct translator *t)
+{
+    struct emit e = {t->code.rw, t->code.rx - t->code.rw};
+    emit_enter(t, &e);
+    emit_callout(t, &e);
+    u8 *leave = e.p;
+    emit_store(&e, T0, AT(arg));
+    save_registers(&e, 0);
+    emit_return(&e, 0);
+    t->exit_link = emit_exit(&e, EXIT_LINK, emit_rx(&e, leave));
+    t->exit_at = emit_exit(&e, EXIT_AT, emit_rx(&e, leave));
+    t->exit_jump = emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
+    t->code_first = t->code_at = (u8 *)align_up((u64)(uintptr_t)e.p, 64);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of the translator.
+ *
+ * While translated code runs, rsp points at the vCPU's struct (a small stack for signal frames and
+ * calls lies directly below it), guest registers are in the host registers of the same name, and
+ * these have other uses: r10 and r11 are scratch, r15 holds the guest's rsp. Guest r10, r11 and r15
+ * stay in the struct. The arithmetic flags are the guest's; DF is always clear. */
+#ifndef ENGINE_TRANSLATE_TRANSLATE_PRIV_H
+#define ENGINE_TRANSLATE_TRANSLATE_PRIV_H
+
+#include "engine/software/software.h"
+
+enum {
+    T0 = X86_R10, T1 = X86_R11,   /* scratch */
+    GUEST_SP = X86_R15,           /* where the guest's rsp is */
+    LOW_STACK = 64 * 1024,        /* below the struct */
+    CODE_SIZE = 32 << 20,
+    BLOCK_CODE_MAX = 32 * 1024,   /* what one block's code can't exceed */
+    LINKS_MAX = 1 << 19,
+    INDIRECT_BITS = 16,           /* an indirect branch looks up the low bits of its target */
+    HOT = 12,                     /* runs before a block is translated */
+};
+
+/* Why translated code came back. */
+enum exit_kind {
+    EXIT_LINK,   /* a direct branch that is not patched yet: arg is its link */
+    EXIT_AT,     /* at a block's start: arg is its offset from the code page */
+    EXIT_JUMP,   /* an indirect branch that found nothing: arg is the target */
+    EXIT_RESULT, /* a callout ended the block: result */
+};
+
+/* What translations depend on beside a block's bytes and key; part of the indirect table's tag. */
+enum {
+    ENV_TLB = 7,       /* enum x86_tlb_index of data accesses */
+    ENV_SSE = 1 << 3, ENV_VEX = 1 << 4, ENV_EVEX = 1 << 5, /* vector instructions are enabled */
+    ENV_CPL_SHIFT = 6,
+};
+
+struct translation {
+    const u8 *entry;      /* for links forward */
+    const u8 *entry_poll; /* for links backward: looks at requests first */
+    const u8 *entry_indirect;
+    u8 env;
+};
+
+/* A direct branch inside a page, from its jump instruction to its target. */
+struct link {
+    u8 *site;   /* of the rel32 to patch */
+    u64 pa;     /* physical address of the target */
+    i32 delta;  /* of the target from the linear address of the code page */
+    u8 env;
+    bool backward;
+};
+
+/* Where an indirect branch may go; valid when rip and context are the same. */
+struct indirect {
+    const u8 *host;
+    u64 rip, context;
+    u64 unused;
+};
+
+struct translator {
+    struct soft soft; /* first: its cpu is what rsp points at */
+    u64 host_sp;      /* of the monitor, while translated code runs */
+    u64 page;         /* linear address of the page the running code is in */
+    u64 context;      /* epoch and env: tag of the indirect table */
+    u64 arg;
+    u32 kind;         /* enum exit_kind */
+    u32 result;       /* enum x86_result of EXIT_RESULT */
+    u32 last_indirect; /* the running indirect branch, as translate_callout() takes it */
+    u16 flags;        /* AH of LAHF and AL of SETO, across exits */
+    u16 flags_check;  /* the same across a TLB check */
+    u64 save_rax, target;
+    int (*callout)(struct translator *, u32); /* called from translated code */
+
+    struct os_code code;
+    u8 *code_at;      /* next free byte, in code.rw */
+    u8 *code_first;   /* behind the routines below */
+    void (*enter)(struct translator *, const u8 *host);
+    const u8 *do_callout, *exit_link, *exit_at, *exit_jump;
+    struct link *links;
+    unsigned link_count;
+    u64 generation;   /* counts times that all code was dropped */
+    struct indirect indirect[1 << INDIRECT_BITS];
+};
+
+/* Offset from rsp of a field of struct translator, of a guest register. */
+#define AT(field) ((i32)offsetof(struct translator, field))
+#define AT_GPR(r) (AT(soft.cpu.s.gpr) + 8 * (i32)(r))
+
+/* An instruction as a callout names it: its place in the arena and its offset in the code page. */
+static inline u32 callout_name(const struct translator *t, const struct x86_insn *i, unsigned offset)
+{
+    return (u32)((const u8 *)i - t->soft.arena) / 64 << 12 | offset;
+}
+_Static_assert(ARENA_SIZE / 64 <= 1 << 20, "the name of an instruction has 32 bits");
+
+/* routines.c: the code that all translations share. */
+void translate_routines(struct translator *t);
+
+/* block.c: makes b's translation; NULL when there is no room left. */
+struct translation *translate_block(struct translator *t, struct block *b, u8 env);
+
+/* run.c */
+int translate_blocks(struct soft *sv);
+int translate_callout(struct translator *t, u32 name);
+void translate_killed(struct soft *sv, struct block *b);
+void translate_emptied(struct soft *sv);
+
+#endif
