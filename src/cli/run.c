@@ -305,8 +305,8 @@ static int run(const struct cli_command *self, int argc, char **argv)
 }
 
 static const struct cli_option options[] = {
-    {OPT_ENGINE, 'e', "engine", "NAME", "auto kvm interpret",
-     "technique that runs the CPUs: auto, kvm, interpret (auto)"},
+    {OPT_ENGINE, 'e', "engine", "NAME", "auto kvm translate interpret",
+     "technique that runs the CPUs: auto, kvm, translate, interpret (auto)"},
     {OPT_CPUS, 'c', "cpus", "N", NULL, "number of virtual processors (1)"},
     {OPT_MEMORY, 'm', "memory", "SIZE", NULL, "guest memory: 512M, 2G ... (512M)"},
     {OPT_CPU, 0, "cpu", "MODEL", "host common", "processor model: host, common or a name (host)"},

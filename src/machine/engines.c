@@ -4,11 +4,13 @@
 #include "base/str.h"
 #include "engine/interpret/interpret.h"
 #include "engine/kvm/kvm.h"
+#include "engine/translate/translate.h"
 #include "machine/machine.h"
 
 #include <errno.h>
 
-static const struct engine_ops *const engines[] = {&engine_kvm, &engine_interpret, NULL};
+static const struct engine_ops *const engines[] = {&engine_kvm, &engine_translate, &engine_interpret,
+                                                NULL};
 
 const struct engine_ops *const *machine_engines(void)
 {

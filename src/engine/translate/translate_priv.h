@@ -40,7 +40,9 @@ struct translation {
     const u8 *entry;      /* for links forward */
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
+    const u8 *dead;       /* leaves at the block's start */
     u8 env;
+    bool flags_live;      /* it uses arithmetic flags from before it */
 };
 
 /* A direct branch inside a page, from its jump instruction to its target. */
@@ -70,7 +72,7 @@ struct translator {
     u32 last_indirect; /* the running indirect branch, as translate_callout() takes it */
     u16 flags;        /* AH of LAHF and AL of SETO, across exits */
     u16 flags_check;  /* the same across a TLB check */
-    u64 save_rax, target;
+    u64 target;
     int (*callout)(struct translator *, u32); /* called from translated code */
 
     struct os_code code;
@@ -80,7 +82,6 @@ struct translator {
     const u8 *do_callout, *exit_link, *exit_at, *exit_jump;
     struct link *links;
     unsigned link_count;
-    u64 generation;   /* counts times that all code was dropped */
     struct indirect indirect[1 << INDIRECT_BITS];
 };
 
@@ -106,5 +107,9 @@ int translate_blocks(struct soft *sv);
 int translate_callout(struct translator *t, u32 name);
 void translate_killed(struct soft *sv, struct block *b);
 void translate_emptied(struct soft *sv);
+
+/* lockstep.c: runs b's translation and compares with what the interpreter makes of it. */
+int lockstep_run(struct translator *t, const struct block *b, const struct translation *tr,
+                 int (*run)(struct translator *, const struct translation *));
 
 #endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Translating one decoded block. Its code depends on the offset in the page, never on the linear
+ * address, so that all processes that map the page share it. Layout: struct translation, the way in
+ * for indirect branches, the poll for branches backward, the block, callouts and open exits. */
+#include "engine/translate/lower.h"
+
+#include "base/mem.h"
+
+/* Flags that i needs from before, given those that are used behind it. */
+static u32 live_before(const struct x86_insn *i, u32 after)
+{
+    const struct x86_form *f = &x86_forms[i->form];
+    if (f->cls != X86_CLASS_COPY && i->op != X86_OP_CALL && i->op != X86_OP_JMP)
+        return X86_STATUS_FLAGS; /* a handler may look at all, a taken branch leads anywhere */
+    u32 set = (f->flags_written | f->flags_undefined) & ~(u32)f->flags_read;
+    return ((after & ~set) | f->flags_read) & X86_STATUS_FLAGS;
+}
+
+/* Decodes the block's bytes again, from a copy: false when they are not what the block was made of,
+ * because they are being written. */
+static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsigned *count)
+{
+    const struct block *b = l->b;
+    const struct x86_cpu *cpu = &l->t->soft.cpu;
+    const u8 *p = guest_memory_ptr(l->t->soft.svm->vm->memory, gpa(b->pa), b->bytes);
+    struct x86_decode_config cfg = {.mode = cpu->mode, .vendor = cpu->vendor};
+    unsigned n = 0;
+    enum { SAME_FROM = offsetof(struct x86_insn, disp) }; /* binding changes what is before */
+    if (!p)
+        return false;
+    mem_copy(bytes, p, b->bytes);
+    for (unsigned off = 0; off < b->bytes; n++) {
+        unsigned left = MIN((unsigned)X86_MAX_INSN, b->bytes - off);
+        if (n == BLOCK_INSNS_MAX || x86_decode(&insn[n], bytes + off, left, cfg) ||
+            mem_compare((u8 *)&insn[n] + SAME_FROM, (const u8 *)&b->insn[n] + SAME_FROM,
+                        sizeof insn[n] - SAME_FROM) != 0)
+            return false;
+        off += insn[n].len;
+    }
+    *count = n;
+    return true;
+}
+
+static void emit_callout(struct lower *l, u32 name)
+{
+    emit8(&l->e, 0x68); /* push imm32 */
+    emit32(&l->e, name);
+    emit_call(&l->e, l->t->do_callout);
+}
+
+static void lower_one(struct lower *l)
+{
+    unsigned first = l->slows;
+    if (!lower_control(l) && !lower_stack(l) && !lower_copy(l) && !lower_vector(l))
+        emit_callout(l, callout_name(l->t, l->bound, l->offset));
+    for (unsigned k = first; k < l->slows; k++)
+        l->slow[k].resume = l->e.p;
+}
+
+static void emit_slows(struct lower *l)
+{
+    for (unsigned k = 0; k < l->slows; k++) {
+        emit_land(&l->e, l->slow[k].site);
+        if (l->slow[k].flags_saved)
+            lower_restore_flags(l);
+        emit_callout(l, l->slow[k].name);
+        emit_jump(&l->e, emit_rx(&l->e, l->slow[k].resume));
+    }
+}
+
+static void emit_set_arg(struct emit *e, u32 arg)
+{
+    EMIT(e, 0x49, 0xc7, 0xc2); /* mov r10, simm32 */
+    emit32(e, arg);
+}
+
+static void emit_exits(struct lower *l)
+{
+    struct translator *t = l->t;
+    for (unsigned k = 0; k < l->exits; k++) {
+        i64 target = l->exit[k].target;
+        emit_land(&l->e, l->exit[k].site);
+        if (target >= 0 && target < PAGE_SIZE) {
+            u64 page = l->b->pa & ~(u64)(PAGE_SIZE - 1);
+            t->links[t->link_count] = (struct link){
+                .site = l->exit[k].site, .pa = page + (u64)target, .delta = (i32)target,
+                .env = l->env, .backward = page + (u64)target <= l->b->pa};
+            emit_set_arg(&l->e, t->link_count++);
+            emit_jump(&l->e, t->exit_link);
+        } else {
+            emit_load(&l->e, T0, AT(page));
+            emit_lea(&l->e, T0, T0, (i32)target);
+            lower_indirect(l);
+        }
+    }
+}
+
+/* Is it the target that was looked up, in the running context? Then this is the page. Another target
+ * may need the flags even where this block does not. */
+static void emit_way_in(struct lower *l, unsigned offset)
+{
+    struct emit *e = &l->e;
+    lower_save_flags(l);
+    lower_slot(l);
+    emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
+    u8 *other = emit_jcc_open(e, CC_NE);
+    emit_table(e, 0x8b, T1, 3, AT(indirect) + (i32)offsetof(struct indirect, context));
+    emit_state(e, REX_W, 0x3b, T1, AT(context));
+    u8 *found = emit_jcc_open(e, CC_E);
+    emit_land(e, other);
+    lower_restore_flags(l);
+    emit_jump(e, l->t->exit_jump);
+    emit_land(e, found);
+    if (l->flags_live)
+        lower_restore_flags(l);
+    emit_lea(e, T0, T0, -(i32)offset);
+    emit_store(e, T0, AT(page));
+}
+
+static void emit_poll(struct lower *l, unsigned offset)
+{
+    struct emit *e = &l->e;
+    if (l->flags_live)
+        lower_save_flags(l);
+    emit_state(e, 0, 0x83, 7, AT(soft.cpu.request)); /* cmp dword [..], 0 */
+    emit8(e, 0);
+    u8 *quiet = emit_jcc_open(e, CC_E);
+    if (l->flags_live)
+        lower_restore_flags(l);
+    emit_set_arg(e, offset);
+    emit_jump(e, l->t->exit_at);
+    emit_land(e, quiet);
+    if (l->flags_live)
+        lower_restore_flags(l);
+}
+
+static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
+                        unsigned count)
+{
+    u32 live[BLOCK_INSNS_MAX + 1];
+    live[count] = X86_STATUS_FLAGS;
+    for (unsigned k = count; k-- > 0;)
+        live[k] = live_before(&insn[k], live[k + 1]);
+
+    struct translation *tr = (struct translation *)(void *)l->e.p;
+    unsigned offset = l->b->pa & (PAGE_SIZE - 1);
+    l->e.p += sizeof *tr;
+    l->flags_live = live[0];
+    *tr = (struct translation){.env = l->env};
+    tr->entry_indirect = emit_rx(&l->e, l->e.p);
+    emit_way_in(l, offset);
+    tr->entry_poll = emit_rx(&l->e, l->e.p);
+    emit_poll(l, offset);
+    tr->entry = emit_rx(&l->e, l->e.p);
+    for (unsigned k = 0; k < count; k++) {
+        l->i = &insn[k];
+        l->bound = &l->b->insn[k];
+        l->code = bytes;
+        l->offset = offset;
+        l->next = offset + insn[k].len;
+        l->flags_live = live[k];
+        lower_one(l);
+        bytes += insn[k].len;
+        offset = l->next;
+    }
+    lower_goto(l, offset, -1);
+    emit_slows(l);
+    emit_exits(l);
+    tr->dead = emit_rx(&l->e, l->e.p);
+    emit_set_arg(&l->e, l->b->pa & (PAGE_SIZE - 1));
+    emit_jump(&l->e, l->t->exit_at);
+}
+
+struct translation *translate_block(struct translator *t, struct block *b, u8 env)
+{
+    struct x86_insn insn[BLOCK_INSNS_MAX];
+    u8 bytes[BLOCK_INSNS_MAX * X86_MAX_INSN];
+    unsigned count;
+    struct lower l = {.t = t, .b = b, .env = env};
+    l.e = (struct emit){t->code_at, t->code.rx - t->code.rw};
+    if (!decode_copy(&l, insn, bytes, &count))
+        return NULL;
+    struct translation *tr = (struct translation *)(void *)t->code_at;
+    lower_block(&l, insn, bytes, count);
+    t->code_at = (u8 *)align_up((u64)(uintptr_t)l.e.p, 64);
+    return tr;
+}

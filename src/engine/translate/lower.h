@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lowering one block: what the files that emit code for its instructions share. */
+#ifndef ENGINE_TRANSLATE_LOWER_H
+#define ENGINE_TRANSLATE_LOWER_H
+
+#include "engine/translate/emit.h"
+
+enum { SLOWS_MAX = 5 * BLOCK_INSNS_MAX, EXITS_MAX = BLOCK_INSNS_MAX + 1 };
+
+struct lower {
+    struct emit e;
+    struct translator *t;
+    struct block *b;
+    u8 env;
+
+    /* The running instruction, decoded afresh from bytes that nobody can change meanwhile. */
+    const struct x86_insn *i;
+    const struct x86_insn *bound; /* the same in the block: exec and aux */
+    const u8 *code;
+    unsigned offset, next;        /* in the page: of it, behind it */
+    bool flags_live;              /* a flag of before it is used later, or by itself */
+    bool vector_known;            /* the guest's vector registers are in the host's here */
+
+    /* Out of line, behind the block: callouts of instructions whose quick way is closed. */
+    unsigned slows;
+    struct slow {
+        u8 *site, *resume;
+        u32 name;
+        bool flags_saved;
+    } slow[SLOWS_MAX];
+    /* Direct branches: jumps with an open rel32. */
+    unsigned exits;
+    struct {
+        u8 *site;
+        i64 target; /* offset from the page */
+    } exit[EXITS_MAX];
+};
+
+/* Each emits code for the running instruction, or returns false having emitted nothing: then it is
+ * called out. lower_control() is for what ends with a branch. */
+bool lower_copy(struct lower *l);
+bool lower_vector(struct lower *l);
+bool lower_stack(struct lower *l);
+bool lower_control(struct lower *l);
+
+/* operand.c */
+static inline bool is_homed(unsigned guest)
+{
+    return guest == X86_R10 || guest == X86_R11 || guest == X86_R15;
+}
+/* Host register that holds the guest's, loaded into scratch if it lives in memory. */
+unsigned lower_gpr(struct lower *l, unsigned guest, unsigned scratch);
+/* Guest register = host register (scratch, for those that live in memory). */
+void lower_set_gpr(struct lower *l, unsigned guest, unsigned host);
+/* Can lower_address() do it? */
+bool lower_has_address(const struct lower *l);
+/* Offset of the memory operand into register to, with W of the lea. */
+void lower_offset(struct lower *l, unsigned to, unsigned w);
+/* Linear address of the memory operand to T0. */
+void lower_address(struct lower *l);
+/* From the linear address in T0 to the host's, when size bytes there may be accessed directly and
+ * the address has none of the bits in align; else on to a callout. Uses T1. */
+void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align);
+/* These two use T1. */
+void lower_save_flags(struct lower *l);
+void lower_restore_flags(struct lower *l);
+/* jcc to a callout of the running instruction. */
+void lower_slow(struct lower *l, unsigned cc, bool flags_saved);
+
+/* encode.c: the running instruction with other register numbers, its memory operand at [T0]. */
+struct encode_regs {
+    u8 reg, rm, vvvv;
+};
+void lower_encode(struct lower *l, struct encode_regs r);
+
+/* lower_copy.c: which fields of the encoding name general registers (bits ENCODE_*), and which of
+ * these operands are written. False when one is of another kind than allowed. */
+enum { ENCODE_REG = 1, ENCODE_RM = 2, ENCODE_VVVV = 4 };
+struct gpr_fields {
+    u8 used, written;
+    bool high_byte; /* one is AH, CH, DH or BH */
+};
+bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
+/* Emits the instruction with its homed registers brought in and out. memory: access and size of the
+ * operand in memory; 0: none. */
+bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
+                       enum x86_access access, unsigned align);
+
+/* lower_control.c: to the target in T0, which may be anywhere. */
+void lower_indirect(struct lower *l);
+/* T1 = 4 * slot of T0 in the indirect table. */
+void lower_slot(struct lower *l);
+void lower_goto(struct lower *l, i64 target, int cc);
+
+#endif

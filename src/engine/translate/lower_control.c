@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Near branches. Inside a page they are jumps that get patched when the target is translated; out of
+ * it they look their target up, because the next page may be another one tomorrow. */
+#include "engine/translate/lower.h"
+
+void lower_slot(struct lower *l)
+{
+    _Static_assert(sizeof(struct indirect) == 32 && INDIRECT_BITS == 16, "see the next two");
+    EMIT(&l->e, 0x45, 0x0f, 0xb7, 0xda);             /* movzx r11d, r10w */
+    EMIT(&l->e, 0x4e, 0x8d, 0x1c, 0x9d, 0, 0, 0, 0); /* lea r11, [r11 * 4] */
+}
+
+void lower_indirect(struct lower *l)
+{
+    struct emit *e = &l->e;
+    emit_state(e, 0, 0xc7, 0, AT(last_indirect));
+    emit32(e, callout_name(l->t, l->bound, l->offset));
+    lower_slot(l);
+    EMIT(e, 0x42, 0xff, 0xa4, 0xdc);                /* jmp [rsp + r11 * 8 + disp32] */
+    emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
+}
+
+/* A direct branch; cc < 0: always taken. */
+void lower_goto(struct lower *l, i64 target, int cc)
+{
+    l->exit[l->exits].site = cc < 0 ? emit_jump_open(&l->e) : emit_jcc_open(&l->e, (unsigned)cc);
+    l->exit[l->exits++].target = target;
+}
+
+/* [--rsp] = address of the next instruction */
+static void push_return(struct lower *l)
+{
+    emit_lea(&l->e, T0, GUEST_SP, -8);
+    lower_check(l, 8, X86_WRITE, 0);
+    emit_load(&l->e, T1, AT(page));
+    emit_lea(&l->e, T1, T1, (i32)l->next);
+    emit_guest(&l->e, REX_W, 0x89, T1);
+    emit_lea(&l->e, GUEST_SP, GUEST_SP, -8);
+}
+
+static void load_target(struct lower *l)
+{
+    if (l->i->flags & X86_I_MEM) {
+        lower_address(l);
+        lower_check(l, 8, X86_READ, 0);
+        emit_guest(&l->e, REX_W, 0x8b, T0);
+    } else {
+        emit_move(&l->e, T0, lower_gpr(l, l->i->rm, T0));
+    }
+}
+
+static bool call(struct lower *l, bool direct, i64 target)
+{
+    if (!direct) {
+        load_target(l);
+        emit_store(&l->e, T0, AT(target));
+    }
+    push_return(l);
+    if (direct) {
+        lower_goto(l, target, -1);
+    } else {
+        emit_load(&l->e, T0, AT(target));
+        lower_indirect(l);
+    }
+    return true;
+}
+
+static bool jump(struct lower *l, bool direct, i64 target)
+{
+    if (direct) {
+        lower_goto(l, target, -1);
+    } else {
+        load_target(l);
+        lower_indirect(l);
+    }
+    return true;
+}
+
+static bool ret(struct lower *l)
+{
+    emit_move(&l->e, T0, GUEST_SP);
+    lower_check(l, 8, X86_READ, 0);
+    emit_guest(&l->e, REX_W, 0x8b, T0);
+    emit_lea(&l->e, GUEST_SP, GUEST_SP, 8 + (i32)(l->i->off_imm ? (u16)l->i->imm : 0));
+    lower_indirect(l);
+    return true;
+}
+
+bool lower_control(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    i64 target = (i64)l->next + (i64)i->imm;
+    bool direct = x86_forms[i->form].opnd[0].kind == X86_OPND_J;
+    if (i->osz != 8 || (direct && target != (i32)target) ||
+        (!direct && (i->flags & X86_I_MEM) && !lower_has_address(l)))
+        return false;
+    switch (i->op) {
+    case X86_OP_JCC:
+        lower_goto(l, target, i->opcode & 15);
+        return true;
+    case X86_OP_JMP: return jump(l, direct, target);
+    case X86_OP_CALL: return call(l, direct, target);
+    case X86_OP_RET: return ret(l);
+    }
+    return false;
+}

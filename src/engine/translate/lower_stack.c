@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* PUSH, POP, LEAVE of 64 bits. The stack pointer moves after the access succeeded. */
+#include "engine/translate/lower.h"
+
+static bool push(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    const struct x86_opnd *o = &x86_forms[i->form].opnd[0];
+    bool immediate = o->kind == X86_OPND_I, memory = i->flags & X86_I_MEM;
+    if (o->kind == X86_OPND_FIX || (immediate && i->imm != (u64)(i64)(i32)i->imm) ||
+        (memory && !lower_has_address(l)))
+        return false;
+    if (memory) {
+        lower_address(l);
+        lower_check(l, 8, X86_READ, 0);
+        emit_guest(&l->e, REX_W, 0x8b, T1);
+        emit_store(&l->e, T1, AT(target));
+    }
+    emit_lea(&l->e, T0, GUEST_SP, -8);
+    lower_check(l, 8, X86_WRITE, 0);
+    if (immediate) {
+        emit_guest(&l->e, REX_W, 0xc7, 0);
+        emit32(&l->e, (u32)i->imm);
+    } else {
+        if (memory)
+            emit_load(&l->e, T1, AT(target));
+        emit_guest(&l->e, REX_W, 0x89, memory ? (unsigned)T1 : lower_gpr(l, i->rm, T1));
+    }
+    emit_lea(&l->e, GUEST_SP, GUEST_SP, -8);
+    return true;
+}
+
+static bool pop(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    if (x86_forms[i->form].opnd[0].kind == X86_OPND_FIX || (i->flags & X86_I_MEM) ||
+        i->rm == X86_RSP)
+        return false;
+    emit_move(&l->e, T0, GUEST_SP);
+    lower_check(l, 8, X86_READ, 0);
+    if (is_homed(i->rm)) {
+        emit_guest(&l->e, REX_W, 0x8b, T1);
+        emit_store(&l->e, T1, AT_GPR(i->rm));
+    } else {
+        emit_guest(&l->e, REX_W, 0x8b, i->rm);
+    }
+    emit_lea(&l->e, GUEST_SP, GUEST_SP, 8);
+    return true;
+}
+
+static bool leave(struct lower *l)
+{
+    emit_move(&l->e, T0, X86_RBP);
+    lower_check(l, 8, X86_READ, 0);
+    emit_lea(&l->e, GUEST_SP, X86_RBP, 8);
+    emit_guest(&l->e, REX_W, 0x8b, X86_RBP);
+    return true;
+}
+
+bool lower_stack(struct lower *l)
+{
+    if (l->i->osz != 8)
+        return false;
+    switch (l->i->op) {
+    case X86_OP_PUSH: return push(l);
+    case X86_OP_POP: return pop(l);
+    case X86_OP_LEAVE: return leave(l);
+    }
+    return false;
+}

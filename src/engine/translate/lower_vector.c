@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Vector instructions run as they are while the guest's vector registers are in the host's. The
+ * first one of a block looks whether they are, and is called out if not: that brings them in. */
+#include "engine/translate/lower.h"
+
+#include "isa/x86/exec/vector.h"
+
+static bool is_enabled(u8 env, enum x86_gate gate)
+{
+    switch (gate) {
+    case X86_GATE_SSE: return env & ENV_SSE;
+    case X86_GATE_VEX: return env & ENV_VEX;
+    case X86_GATE_EVEX: return env & ENV_EVEX;
+    default: return false;
+    }
+}
+
+/* Live, and no exception is unmasked. */
+static void check_live(struct lower *l)
+{
+    _Static_assert(offsetof(struct x86_cpu, vector_strict) ==
+                       offsetof(struct x86_cpu, vector_live) + 1, "one word");
+    if (l->flags_live)
+        lower_save_flags(l);
+    emit8(&l->e, 0x66); /* cmp word [..], 1 */
+    emit_state(&l->e, 0, 0x81, 7, AT(soft.cpu.vector_live));
+    emit8(&l->e, 1);
+    emit8(&l->e, 0);
+    lower_slow(l, CC_NE, l->flags_live);
+    if (l->flags_live)
+        lower_restore_flags(l);
+    l->vector_known = true;
+}
+
+bool lower_vector(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    const struct x86_stub *st = x86_vector_stub(l->bound);
+    struct gpr_fields f;
+    if (!st || (st->flags & ~(unsigned)(X86_STUB_SIMD | X86_STUB_UNDO)) ||
+        !is_enabled(l->env, st->gate) || !lower_fields(l, true, &f))
+        return false;
+    bool memory = i->flags & X86_I_MEM;
+    if ((memory && (!st->bytes || !lower_has_address(l))) || f.high_byte)
+        return false;
+    if ((i->flags & X86_I_EVEX) && f.used)
+        return false;
+    if (memory && ((f.used & ENCODE_RM) || __builtin_popcount(f.used) > 1))
+        return false;
+    if (!l->vector_known)
+        check_live(l);
+    return lower_instruction(l, &f, st->bytes, st->access & X86_WR ? X86_WRITE : X86_READ,
+                             st->align);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operands of guest instructions: registers, addresses, the way through the software TLB. */
+#include "engine/translate/lower.h"
+
+unsigned lower_gpr(struct lower *l, unsigned guest, unsigned scratch)
+{
+    if (guest == X86_RSP)
+        return GUEST_SP;
+    if (!is_homed(guest))
+        return guest;
+    emit_load(&l->e, scratch, AT_GPR(guest));
+    return scratch;
+}
+
+void lower_set_gpr(struct lower *l, unsigned guest, unsigned host)
+{
+    if (is_homed(guest))
+        emit_store(&l->e, host, AT_GPR(guest));
+    else
+        emit_move(&l->e, guest == X86_RSP ? (unsigned)GUEST_SP : guest, host);
+}
+
+/* AH = SF ZF AF PF CF, AL = OF: the only way to keep flags that is not slow. T1 is used. */
+void lower_save_flags(struct lower *l)
+{
+    emit_move(&l->e, T1, X86_RAX);
+    EMIT(&l->e, 0x9f, 0x0f, 0x90, 0xc0, 0x66); /* lahf; seto al; mov [..], ax */
+    emit_state(&l->e, 0, 0x89, X86_RAX, AT(flags_check));
+    emit_move(&l->e, X86_RAX, T1);
+}
+
+void lower_restore_flags(struct lower *l)
+{
+    emit_move(&l->e, T1, X86_RAX);
+    emit8(&l->e, 0x0f); /* movzx eax, word [..] */
+    emit_state(&l->e, 0, 0xb7, X86_RAX, AT(flags_check));
+    EMIT(&l->e, 0x04, 0x7f, 0x9e); /* add al, 127; sahf */
+    emit_move(&l->e, X86_RAX, T1);
+}
+
+static i64 rip_displacement(const struct lower *l)
+{
+    return (i64)l->next + l->i->disp;
+}
+
+bool lower_has_address(const struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    if (i->asz == 2 || (i->index != X86_NO_REG && i->index >= 16))
+        return false;
+    return i->base != X86_REG_RIP || rip_displacement(l) == (i32)rip_displacement(l);
+}
+
+/* lea to, [base + index * scale + disp32], base or index may be X86_NO_REG */
+static void emit_lea_full(struct emit *e, unsigned w, unsigned to, unsigned base, unsigned index,
+                          unsigned scale, i32 disp)
+{
+    bool no_base = base == X86_NO_REG, no_index = index == X86_NO_REG;
+    emit8(e, 0x40 | w | (to >> 3) << 2 | (no_index ? 0 : (index >> 3) << 1) |
+                 (no_base ? 0 : base >> 3));
+    emit8(e, 0x8d);
+    emit8(e, (no_base ? 0x00 : 0x80) | (to & 7) << 3 | 4);
+    emit8(e, (unsigned)__builtin_ctz(scale) << 6 | (no_index ? 4 : index & 7) << 3 |
+                 (no_base ? 5 : base & 7));
+    emit32(e, (u32)disp);
+}
+
+void lower_offset(struct lower *l, unsigned to, unsigned w)
+{
+    const struct x86_insn *i = l->i;
+    unsigned base = i->base, index = i->index;
+    i32 disp = i->disp;
+    if (base == X86_REG_RIP) {
+        emit_load(&l->e, T0, AT(page));
+        base = T0;
+        disp = (i32)rip_displacement(l);
+    } else if (base != X86_NO_REG) {
+        base = lower_gpr(l, base, T0);
+    }
+    if (index != X86_NO_REG)
+        index = lower_gpr(l, index, T1);
+    emit_lea_full(&l->e, w, to, base, index, index == X86_NO_REG ? 1 : i->scale, disp);
+}
+
+void lower_address(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    lower_offset(l, T0, i->asz == 8 ? REX_W : 0);
+    if (i->seg == X86_FS || i->seg == X86_GS) {
+        emit_load(&l->e, T1, AT(soft.cpu.s.seg[0].base) +
+                                 (i32)sizeof(struct x86_segment) * i->seg);
+        EMIT(&l->e, 0x4f, 0x8d, 0x14, 0x1a); /* lea r10, [r10 + r11] */
+    }
+}
+
+void lower_slow(struct lower *l, unsigned cc, bool flags_saved)
+{
+    u8 *site = emit_jcc_open(&l->e, cc);
+    l->slow[l->slows++] = (struct slow){
+        .site = site, .name = callout_name(l->t, l->bound, l->offset), .flags_saved = flags_saved};
+}
+
+void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align)
+{
+    struct emit *e = &l->e;
+    i32 entry = AT(soft.cpu.tlb) +
+                (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
+    _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10, "see the shift and mask");
+    if (l->flags_live)
+        lower_save_flags(l);
+    if (align) {
+        EMIT(e, 0x41, 0xf7, 0xc2); /* test r10d, imm32 */
+        emit32(e, align);
+        lower_slow(l, CC_NE, l->flags_live);
+    }
+    EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81, 0xe3); /* mov r11d, r10d; shr 6; and */
+    emit32(e, (X86_TLB_SIZE - 1) * 64);
+    emit_table(e, 0x2b, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access);
+    EMIT(e, 0x49, 0x81, 0xfa); /* cmp r10, imm32 */
+    emit32(e, 4096 - size);
+    lower_slow(l, CC_A, l->flags_live);
+    emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
+    if (l->flags_live)
+        lower_restore_flags(l);
+}

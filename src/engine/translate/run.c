@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The loop between translations: finds blocks, runs them by what they have, translates hot ones,
+ * joins translations to each other. All of it on the vCPU's own thread. */
+#include "engine/translate/lower.h"
+#include "isa/x86/exec/vector.h"
+
+static struct translator *translator_of(struct soft *sv)
+{
+    return (struct translator *)(void *)sv;
+}
+
+/* What of the processor's state translations have built in, beside the key of the block. */
+static u8 environment(const struct x86_cpu *cpu)
+{
+    u8 env = cpu->tlb_index | (u8)(cpu->cpl << ENV_CPL_SHIFT);
+    u64 cr0 = cpu->s.cr0, cr4 = cpu->s.cr4, xcr0 = cpu->s.xcr0;
+    if (cr0 & X86_CR0_TS)
+        return env;
+    if (!(cr0 & X86_CR0_EM) && (cr4 & X86_CR4_OSFXSR))
+        env |= ENV_SSE;
+    if ((cr4 & X86_CR4_OSXSAVE) && (xcr0 & 0x06) == 0x06)
+        env |= ENV_VEX;
+    if ((cr4 & X86_CR4_OSXSAVE) && (xcr0 & 0xe6) == 0xe6)
+        env |= ENV_EVEX;
+    return env;
+}
+
+static u64 context_of(const struct translator *t, u8 env)
+{
+    return t->soft.epoch << 8 | env;
+}
+
+/* --- Flags between cpu->s.rflags and AH, AL of LAHF, SETO --- */
+
+static void flags_out(struct translator *t)
+{
+    u64 *rflags = &t->soft.cpu.s.rflags;
+    enum { BY_LAHF = X86_STATUS_FLAGS & ~X86_OF };
+    *rflags = (*rflags & ~(u64)X86_STATUS_FLAGS) | (t->flags >> 8 & BY_LAHF) |
+              (t->flags & 1 ? X86_OF : 0);
+}
+
+static void flags_in(struct translator *t)
+{
+    u64 rflags = t->soft.cpu.s.rflags;
+    t->flags = (u16)((rflags & 0xff) << 8 | (rflags & X86_OF ? 1 : 0));
+}
+
+/* --- Callouts --- */
+
+/* Executes an instruction by its handler in the middle of translated code. 0: go on behind it. */
+int translate_callout(struct translator *t, u32 name)
+{
+    struct soft *sv = &t->soft;
+    struct x86_cpu *cpu = &sv->cpu;
+    const struct x86_insn *i = (const struct x86_insn *)(const void *)(sv->arena + (u64)(name >> 12) * 64);
+    bool vectors = cpu->vector_live;
+    flags_out(t);
+    cpu->fault_rip = t->page + (name & (PAGE_SIZE - 1));
+    cpu->s.rip = cpu->fault_rip + i->len;
+    int r = i->exec(cpu, i);
+    cpu->retired++;
+    if (likely(r == X86_OK)) {
+        /* Translations, addresses or permissions may be others now; MXCSR may unmask exceptions. */
+        if (likely(context_of(t, environment(cpu)) == t->context)) {
+            if (vectors || x86_vector_stub(i)) /* the code behind it counts on them */
+                x86_vector_acquire(cpu);
+            if (likely(!cpu->vector_strict || !cpu->vector_live)) {
+                flags_in(t);
+                return 0;
+            }
+        }
+        r = X86_BRANCH;
+    }
+    if (r == X86_EXCEPTION || r == X86_REPEAT || r == X86_INTERCEPT) {
+        cpu->s.rip = cpu->fault_rip;
+        cpu->retired--;
+    }
+    t->kind = EXIT_RESULT;
+    t->result = (u32)r;
+    return 1;
+}
+
+/* An indirect branch to an address that is not canonical has gone too far: its handler raises #GP
+ * from where it stood. */
+static int redo_branch(struct translator *t)
+{
+    struct x86_cpu *cpu = &t->soft.cpu;
+    const struct x86_insn *i =
+        (const struct x86_insn *)(const void *)(t->soft.arena + (u64)(t->last_indirect >> 12) * 64);
+    if (i->op == X86_OP_RET)
+        cpu->s.gpr[X86_RSP] -= 8 + (i->off_imm ? (u16)i->imm : 0);
+    else if (i->op == X86_OP_CALL)
+        cpu->s.gpr[X86_RSP] += 8;
+    cpu->fault_rip = t->page + (t->last_indirect & (PAGE_SIZE - 1));
+    cpu->s.rip = cpu->fault_rip + i->len;
+    int r = i->exec(cpu, i);
+    if (r == X86_EXCEPTION || r == X86_INTERCEPT)
+        cpu->s.rip = cpu->fault_rip;
+    return r;
+}
+
+/* --- Dropping --- */
+
+static void patch_jump(struct translator *t, const u8 *at, const u8 *to)
+{
+    u8 *rw = t->code.rw + (at - t->code.rx);
+    patch_rel32(rw + 1, at + 1, to);
+    *rw = 0xe9;
+}
+
+/* Jumps into it lead out from now on. The indirect table has an older context. */
+static void disable(struct translator *t, const struct translation *tr)
+{
+    patch_jump(t, tr->entry, tr->dead);
+    patch_jump(t, tr->entry_poll, tr->dead);
+}
+
+void translate_killed(struct soft *sv, struct block *b)
+{
+    if (b->translation)
+        disable(translator_of(sv), b->translation);
+    b->translation = NULL;
+}
+
+void translate_emptied(struct soft *sv)
+{
+    struct translator *t = translator_of(sv);
+    t->code_at = t->code_first;
+    t->link_count = 0;
+    t->kind = EXIT_RESULT; /* nothing to join */
+    for (unsigned k = 0; k < ARRAY_LEN(t->indirect); k++)
+        t->indirect[k].host = t->exit_jump;
+}
+
+/* --- Finding the way --- */
+
+static bool has_room(const struct translator *t)
+{
+    return (u64)(t->code_at - t->code.rw) + BLOCK_CODE_MAX <= t->code.size &&
+           t->link_count + EXITS_MAX <= LINKS_MAX;
+}
+
+/* The translation of b for the running environment; NULL: interpret it. */
+static struct translation *ready(struct translator *t, struct block *b, u8 env)
+{
+    if (b->translation && b->translation->env == env)
+        return b->translation;
+    if (t->soft.cpu.mode != X86_MODE64 || b->second_page ||
+        (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < HOT || !has_room(t))
+        return NULL;
+    b->heat = 0;
+    if (b->translation) {
+        disable(t, b->translation);
+        t->soft.epoch++;
+    }
+    x86_vector_release(&t->soft.cpu);
+    b->translation = translate_block(t, b, env);
+    return b->translation;
+}
+
+static void remember(struct translator *t, u64 rip, const struct translation *tr)
+{
+    t->indirect[rip & mask_low(INDIRECT_BITS)] =
+        (struct indirect){.host = tr->entry_indirect, .rip = rip, .context = t->context};
+}
+
+/* Joins the branch that came out to b, if that is where it still leads. */
+static void join(struct translator *t, const struct block *b, const struct translation *tr, u64 rip)
+{
+    if (t->kind == EXIT_JUMP) {
+        remember(t, rip, tr);
+    } else if (t->kind == EXIT_LINK) {
+        const struct link *k = &t->links[t->arg];
+        if (b->pa == k->pa && tr->env == k->env)
+            patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
+                        k->backward ? tr->entry_poll : tr->entry);
+    }
+}
+
+/* Runs translated code from b on; enum x86_result. t->kind says how it came out. */
+static int run_native(struct translator *t, const struct translation *tr)
+{
+    struct x86_cpu *cpu = &t->soft.cpu;
+    t->page = cpu->s.rip & ~(u64)(PAGE_SIZE - 1);
+    t->context = context_of(t, tr->env);
+    flags_in(t);
+    t->enter(t, tr->entry);
+    if (t->kind == EXIT_RESULT)
+        return (int)t->result;
+    flags_out(t);
+    switch (t->kind) {
+    case EXIT_LINK:
+        cpu->s.rip = t->page + (u64)(i64)t->links[t->arg].delta;
+        break;
+    case EXIT_AT:
+        cpu->s.rip = t->page + t->arg;
+        break;
+    default:
+        if (unlikely(!x86_canonical(t->arg)))
+            return redo_branch(t);
+        cpu->s.rip = t->arg;
+    }
+    return X86_BRANCH;
+}
+
+/* Room ran out: everything goes, between blocks. */
+static struct block *make_room(struct translator *t, struct block *b, int *r)
+{
+    if (likely(has_room(t)))
+        return b;
+    block_drop_all(&t->soft);
+    return block_find(&t->soft, r);
+}
+
+int translate_blocks(struct soft *sv)
+{
+    struct translator *t = translator_of(sv);
+    struct x86_cpu *cpu = &sv->cpu;
+    int r;
+    soft_context_update(sv);
+    t->kind = EXIT_RESULT;
+    struct block *b = block_find(sv, &r);
+    while (b) {
+        b = make_room(t, b, &r);
+        if (!b)
+            break;
+        u8 env = environment(cpu);
+        struct translation *tr = ready(t, b, env);
+        if (tr) {
+            join(t, b, tr, cpu->s.rip);
+            r = run_native(t, tr);
+        } else {
+            t->kind = EXIT_RESULT;
+            r = soft_interpret(sv, b);
+        }
+        if (likely(r == X86_BRANCH)) {
+            if (unlikely(__atomic_load_n(&cpu->request, __ATOMIC_RELAXED)))
+                return X86_OK;
+        } else {
+            if (r != X86_END || !soft_is_quiet(sv))
+                return r;
+            soft_context_update(sv);
+        }
+        b = block_find(sv, &r);
+    }
+    if (r == X86_OK) { /* an instruction that no block can hold */
+        r = x86_step(cpu);
+        cpu->retired++;
+    }
+    return r;
+}
