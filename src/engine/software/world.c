@@ -160,7 +160,7 @@ static u64 world_tsc(struct x86_cpu *cpu)
 static void world_tsc_changed(struct x86_cpu *cpu)
 {
     x86_vector_release(cpu);
-    vcpu_set_tsc_offset(interpret_of(cpu)->vcpu, cpu->s.tsc_offset);
+    vcpu_set_tsc_offset(soft_of(cpu)->vcpu, cpu->s.tsc_offset);
 }
 
 static void world_tpr_write(struct x86_cpu *cpu, u64 cr8)
