@@ -60,8 +60,10 @@ int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
 /* Lets KVM finish an access that run() has handled. */
 void kvm_complete_access(struct kvm_vcpu *k);
 int kvm_model(struct x86_cpu_model *m, struct err *e);
+/* VMX or SVM in CPUID: without either, KVM can't be running on the processor's own support. */
+bool kvm_processor_virtualizes(void);
 /* The leaves of the paravirtual interface that the host's KVM has: signature and features. Two, or
- * none. */
+ * none; none of a software implementation, where a hypercall may never return. */
 unsigned kvm_para_leaves(int dev, struct kvm_cpuid_entry2 out[2]);
 enum vcpu_stop kvm_run(struct vcpu *v);
 void kvm_kick(struct vcpu *v);

@@ -49,7 +49,7 @@ unsigned kvm_para_leaves(int dev, struct kvm_cpuid_entry2 out[2])
 {
     struct supported s = {.head.nent = ARRAY_LEN(s.entry)};
     u32 signature[4], features[4];
-    if (kvm_ioctl(dev, KVM_GET_SUPPORTED_CPUID, &s) < 0)
+    if (!kvm_processor_virtualizes() || kvm_ioctl(dev, KVM_GET_SUPPORTED_CPUID, &s) < 0)
         return 0;
     supported_leaf(&s, KVM_CPUID_SIGNATURE, 0, signature);
     supported_leaf(&s, KVM_CPUID_FEATURES, 0, features);

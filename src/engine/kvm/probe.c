@@ -18,8 +18,7 @@ int kvm_ioctl(int fd, unsigned long request, void *arg)
     return r < 0 ? -errno : r;
 }
 
-/* VMX or SVM in CPUID: without either, KVM can't be running on the processor's own support. */
-static bool processor_virtualizes(void)
+bool kvm_processor_virtualizes(void)
 {
     unsigned a, b, c, d;
     if (__get_cpuid(1, &a, &b, &c, &d) && c >> 5 & 1)
@@ -29,7 +28,7 @@ static bool processor_virtualizes(void)
 
 static void hint_absent(struct err *e)
 {
-    if (processor_virtualizes())
+    if (kvm_processor_virtualizes())
         err_hint(e, "load the module: modprobe kvm_intel or kvm_amd; in a container pass "
                     "--device /dev/kvm");
     else
@@ -90,7 +89,7 @@ void kvm_probe_host(struct kvm_probe *p, struct err *e)
     }
     close(vm);
     close(fd);
-    p->kind = processor_virtualizes() ? KVM_HARDWARE : KVM_SOFTWARE;
+    p->kind = kvm_processor_virtualizes() ? KVM_HARDWARE : KVM_SOFTWARE;
     if (p->kind == KVM_SOFTWARE) {
         err_set(e, -ENOTSUP,
                 "/dev/kvm is a software implementation: the processor shows neither VMX nor SVM");

@@ -4,6 +4,7 @@
 #include "engine/kvm/kvm_priv.h"
 #include "isa/x86/exec/cpu.h"
 
+#include <asm/kvm_para.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -163,7 +164,12 @@ static int set_cpuid(struct vcpu *v, struct err *e)
         return err_set(e, -ENOMEM, "creating a KVM processor: out of memory");
     x86_state_reset(s, v->index, v->index == 0);
     s->xcr0 = m->xcr0_allowed | 1;
+    if (v->vm->config.engine_para)
+        c.head.nent = kvm_para_leaves(kvm_vm_of(v->vm)->dev, c.entry);
+    bool para = c.head.nent;
     for (unsigned i = 0; i < m->leaf_count; i++) {
+        if (para && m->leaf[i].leaf == KVM_CPUID_SIGNATURE)
+            continue;
         struct kvm_cpuid_entry2 *x = &c.entry[c.head.nent++];
         u32 r[4];
         vcpu_cpuid(v, s, m->leaf[i].leaf, m->leaf[i].subleaf, r);
@@ -172,8 +178,6 @@ static int set_cpuid(struct vcpu *v, struct err *e)
             .flags = m->leaf[i].has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
             .eax = r[0], .ebx = r[1], .ecx = r[2], .edx = r[3]};
     }
-    if (v->vm->config.engine_para)
-        c.head.nent += kvm_para_leaves(kvm_vm_of(v->vm)->dev, &c.entry[c.head.nent]);
     int err = kvm_ioctl(kvm_vcpu_of(v)->fd, KVM_SET_CPUID2, &c);
     return err < 0 ? err_set(e, err, "creating a KVM processor: CPUID: %s", err_name(err)) : 0;
 }
