@@ -49,7 +49,8 @@ void lower_encode(struct lower *l, struct encode_regs r)
         case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67:
             continue;
         }
-        break;
+        if ((*p & 0xf0) != 0x40) /* REX is made anew; one that a prefix follows means nothing */
+            break;
     }
     if (i->flags & X86_I_VEX) {
         encode_vex(l, r, p, memory);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Random programs come to the same on the translator as on the interpreter: all of memory, all
+ * registers and flags. A program is a row of loops, each run often enough to be translated; a loop
+ * loads its registers, runs random instructions and leaves what became of them in memory.
+ *
+ *     test_random [PROGRAMS [SEED]] */
+#include "../unit/cmocka_all.h"
+
+#include "rig.h"
+
+#include "base/bits.h"
+#include "base/mem.h"
+#include "engine/interpret/interpret.h"
+#include "engine/translate/translate.h"
+#include "isa/x86/insn.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOPS = 60, ROUNDS = 40, BODY = 14, CODE_MAX = 192 << 10, RESULTS = 0x800000 };
+/* Registers that hold addresses; nothing else is written to them. */
+static const u8 bases[] = {X86_RBX, X86_RSI, X86_RBP, X86_R10, X86_R15, X86_R12};
+
+static u64 seed_state;
+static u64 rnd(void)
+{
+    u64 z = seed_state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static u8 code[CODE_MAX];
+static unsigned at;
+
+static void put(const void *p, unsigned n)
+{
+    memcpy(code + at, p, n);
+    at += n;
+}
+#define PUT(...) put((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+
+static bool is_base(unsigned r)
+{
+    return r == X86_RSP || memchr(bases, (int)r, sizeof bases) != NULL;
+}
+
+static bool spares_bases(const struct x86_insn *i)
+{
+    const struct x86_form *f = &x86_forms[i->form];
+    for (unsigned n = 0; n < X86_OPND_MAX; n++) {
+        const struct x86_opnd *o = &f->opnd[n];
+        unsigned r = o->kind == X86_OPND_G ? i->reg : o->kind == X86_OPND_B ? i->vvvv : i->rm;
+        switch (o->kind) {
+        case X86_OPND_E: case X86_OPND_R: case X86_OPND_Z: case X86_OPND_G: case X86_OPND_B:
+            if (o->kind == X86_OPND_E && (i->flags & X86_I_MEM))
+                break;
+            if (x86_opnd_bytes(i, n) == 1 && !(i->flags & (X86_I_REX | X86_I_VEX)) && r < 8)
+                r &= 3;
+            if ((o->access & X86_WR) && is_base(r))
+                return false;
+            break;
+        case X86_OPND_FIX:
+            if ((o->access & X86_WR) && o->reg >= X86_FIX_BX && o->reg <= X86_FIX_DI)
+                return false;
+            break;
+        case X86_OPND_X: case X86_OPND_Y: case X86_OPND_XLAT: case X86_OPND_MDI: case X86_OPND_O:
+        case X86_OPND_VM: case X86_OPND_P: case X86_OPND_Q: case X86_OPND_N: case X86_OPND_ST:
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
+{
+    const struct x86_form *f = &x86_forms[i->form];
+    switch (i->op) {
+    case X86_OP_DIV: case X86_OP_IDIV: case X86_OP_ENTER: case X86_OP_LEAVE: case X86_OP_STD:
+    case X86_OP_LDMXCSR: case X86_OP_VLDMXCSR: case X86_OP_CMPXCHG8B: case X86_OP_CMPXCHG16B:
+    case X86_OP_RDRAND: case X86_OP_RDSEED: case X86_OP_POP: case X86_OP_MOVDIR64B: case X86_OP_CLZERO:
+        return false;
+    case X86_OP_BT: case X86_OP_BTS: case X86_OP_BTR: case X86_OP_BTC:
+        if ((i->flags & X86_I_MEM) && !i->off_imm)
+            return false;
+    }
+    if (f->cls != X86_CLASS_COPY || (i->flags & (X86_I_EVEX | X86_I_REP | X86_I_REPNE)) || (f->flags & X86_F_ALIGN) ||
+        i->op == X86_OP_UNDEFINED || (i->map == 0 && i->opcode >= 0xd8 && i->opcode <= 0xdf) ||
+        (f->feature && !x86_model_has(m, f->feature)) ||
+        (f->feature2 && !x86_model_has(m, f->feature2)))
+        return false;
+    if (i->flags & X86_I_MEM) {
+        if (!is_base(i->base) || i->asz != 8 || (i->seg == X86_FS || i->seg == X86_GS) ||
+            (i->index != X86_NO_REG && !is_base(i->index)) || i->disp > 1 << 20 ||
+            i->disp < -(1 << 20))
+            return false;
+    }
+    return spares_bases(i);
+}
+
+/* One random instruction; how long it is. */
+static unsigned generate(u8 *p, struct x86_insn *insn, const struct x86_cpu_model *m)
+{
+    const struct x86_decode_config cfg = {.mode = X86_MODE64, .vendor = m->vendor};
+    for (;;) {
+        u8 b[16];
+        u64 r = rnd();
+        unsigned n = 0;
+        memset(b, 0, sizeof b);
+        if ((r & 7) == 0)
+            b[n++] = (u8)(r & 8 ? 0x66 : r & 16 ? 0xf2 : 0xf3);
+        if (r & 32)
+            b[n++] = 0x40 | (r >> 8 & 15);
+        if ((r >> 16 & 3) == 0)
+            b[n++] = 0x0f;
+        if ((r >> 18 & 31) == 0) {
+            n = 0;
+            b[n++] = 0xc4;
+            b[n++] = (u8)((r >> 24 & 0xe0) | (1 + (r >> 40) % 3));
+            b[n++] = (u8)(r >> 48);
+        }
+        u64 tail[2] = {rnd(), rnd()};
+        memcpy(b + n, tail, 16 - n);
+        if (r >> 63) /* a displacement that is small */
+            b[n + 4] = b[n + 5] = 0;
+        if (x86_decode(insn, b, X86_MAX_INSN, cfg) == X86_DECODE_OK && is_wanted(insn, m)) {
+            memcpy(p, b, insn->len);
+            return insn->len;
+        }
+    }
+}
+
+static void put_body(const struct x86_cpu_model *m)
+{
+    for (unsigned k = 0; k < BODY; k++) {
+        struct x86_insn insn;
+        u8 text[16];
+        unsigned n = generate(text, &insn, m);
+        if ((rnd() & 7) == 0)
+            PUT((u8)(0x70 | (rnd() & 15)), (u8)n); /* jcc over it */
+        put(text, n);
+        if (x86_forms[insn.form].flags_undefined)
+            PUT(0x83, 0xc2, 0x01); /* add edx, 1: no use of what is undefined */
+        if ((rnd() & 7) == 0)
+            PUT(0x41, 0x57, 0x58); /* push r15; pop rax */
+        if ((rnd() & 15) == 0)
+            PUT(0xe8, 0x02, 0, 0, 0, 0xeb, 0x01, 0xc3); /* call +2; jmp +1; ret */
+    }
+}
+
+static void put_loop(unsigned k, const struct x86_cpu_model *m)
+{
+    PUT(0xc7, 0x04, 0x25, 0x00, 0x90, 0x00, 0x00, ROUNDS, 0, 0, 0); /* mov dword [0x9000], ROUNDS */
+    unsigned again = at;
+    for (unsigned r = 0; r < 16; r++) {
+        u64 v = r == X86_RSP ? 0x700000 : is_base(r) ? 0x200000 + rnd() % 0x100000 : rnd();
+        PUT((u8)(0x48 | r >> 3), (u8)(0xb8 | (r & 7))); /* mov r, imm64 */
+        put(&v, 8);
+    }
+    put_body(m);
+    for (unsigned r = 0; r < 16; r++) { /* mov [RESULTS + ..], r */
+        u32 where = RESULTS + k * 256 + r * 8;
+        PUT((u8)(0x48 | r >> 3 << 2), 0x89, (u8)(0x04 | (r & 7) << 3), 0x25);
+        put(&where, 4);
+    }
+    u32 where = RESULTS + k * 256 + 128;
+    PUT(0x9f, 0x0f, 0x90, 0xc0, 0x89, 0x04, 0x25); /* lahf; seto al; mov [..], eax */
+    put(&where, 4);
+    PUT(0xff, 0x0c, 0x25, 0x00, 0x90, 0x00, 0x00); /* dec dword [0x9000] */
+    u32 back = again - (at + 6);
+    PUT(0x0f, 0x85); /* jnz */
+    put(&back, 4);
+}
+
+struct outcome {
+    int status;
+    u8 memory[RIG_RAM];
+    struct x86_state s;
+};
+
+static void run_on(const struct engine_ops *engine, struct outcome *o)
+{
+    struct rig r;
+    struct err e = {0};
+    rig_open(&r, engine, 1, true, (struct guest){code, code + at, false});
+    struct x86_state *s = aligned_alloc(64, sizeof *s);
+    rig_entry(&r, (struct guest){code, code + at, false}, s);
+    s->cr4 |= X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE;
+    s->xcr0 = 7;
+    assert_int_equal(vm_set_state(r.vm, 0, s, &e), 0);
+    rig_start(&r);
+    o->status = rig_wait(&r);
+    memcpy(o->memory, guest_memory_ptr(r.vm->memory, gpa(0), RIG_RAM), RIG_RAM);
+    assert_int_equal(engine->get_state(r.vm->vcpu[0], &o->s, &e), 0);
+    free(s);
+    rig_close(&r);
+}
+
+static unsigned programs = 12;
+static u64 seed = 1;
+
+static void report(const struct outcome *a, const struct outcome *b, unsigned program)
+{
+    for (u64 k = 0; k < RIG_RAM; k += 8)
+        if (load64(a->memory + k) != load64(b->memory + k)) {
+            printf("at %llx: %llx interpreted, %llx translated\n", (unsigned long long)k,
+                   (unsigned long long)load64(a->memory + k),
+                   (unsigned long long)load64(b->memory + k));
+            break;
+        }
+    FILE *f = fopen("random-program.bin", "wb");
+    if (f) {
+        fwrite(code, 1, at, f);
+        fclose(f);
+    }
+    fail_msg("seed %llu, program %u: status %d %d, rip %llx %llx", (unsigned long long)seed, program,
+             a->status, b->status, (unsigned long long)a->s.rip, (unsigned long long)b->s.rip);
+}
+
+static void random_programs(void **state)
+{
+    (void)state;
+    struct outcome *a = aligned_alloc(64, sizeof *a), *b = aligned_alloc(64, sizeof *b);
+    struct x86_cpu_model m;
+    struct err e = {0};
+    assert_true(a && b);
+    assert_int_equal(engine_interpret.model(&m, &e), 0);
+    for (unsigned k = 0; k < programs; k++) {
+        seed_state = seed * 1000003 + k;
+        at = 0;
+        for (unsigned n = 0; n < LOOPS; n++)
+            put_loop(n, &m);
+        PUT(0x31, 0xc0, 0xe6, 0xf4, 0xeb, 0xfe); /* xor eax, eax; out 0xf4, al; jmp $ */
+        run_on(&engine_interpret, a);
+        run_on(&engine_translate, b);
+        if (a->status != b->status || memcmp(a->memory, b->memory, RIG_RAM) ||
+            memcmp(a->s.gpr, b->s.gpr, sizeof a->s.gpr) || memcmp(a->s.xsave, b->s.xsave, 512))
+            report(a, b, k);
+    }
+    free(a);
+    free(b);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        programs = (unsigned)atoi(argv[1]);
+    if (argc > 2)
+        seed = strtoull(argv[2], NULL, 0);
+    printf("%u programs, seed %llu\n", programs, (unsigned long long)seed);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_programs)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
