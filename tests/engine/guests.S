@@ -322,4 +322,182 @@ GUEST(guest_tsc)
 2:      EXIT(0xee)
 END(guest_tsc)
 
+/* Fills every kind of register, leaves one interrupt pending and a timer of 60 ms running, then waits
+ * at COUNTER = 1 until COUNTER + 8 is set, or in HLT for the timer when COUNTER + 0x10 is. Whoever
+ * ran it up to there, it then checks that all of it is as it was. Ends with 1, or with the number of
+ * the check that failed (in ebx, 2 and up). */
+        .macro EXPECT reg, value
+        incl %ebx
+        movabsq $\value, %rcx
+        cmpq %rcx, \reg
+        jne state_failed
+        .endm
+        .macro SET_MSR index, value
+        movl $\index, %ecx
+        movl $(\value & 0xffffffff), %eax
+        movl $(\value >> 32), %edx
+        wrmsr
+        .endm
+        .macro EXPECT_MSR index, value
+        movl $\index, %ecx
+        rdmsr
+        shlq $32, %rdx
+        orq %rdx, %rax
+        EXPECT %rax, \value
+        .endm
+        .macro GATE vector, handler
+        leaq \handler(%rip), %rax
+        movw %ax, 0xa000 + 16 * \vector
+        movw $8, 0xa002 + 16 * \vector
+        movw $0x8e00, 0xa004 + 16 * \vector
+        shrl $16, %eax
+        movw %ax, 0xa006 + 16 * \vector
+        movl $0, 0xa008 + 16 * \vector
+        .endm
+GUEST(guest_state)
+        GATE 0x30, state_timer
+        GATE 0x50, state_self
+        pushq $0xa000
+        pushw $0xfff
+        lidt (%rsp)
+        addq $10, %rsp
+        movq %cr4, %rax
+        orl $0x600, %eax
+        movq %rax, %cr4
+        SET_MSR 0x1b, 0xfee00d00
+        SET_MSR 0x80f, 0x1ff
+        SET_MSR 0x832, 0x30
+        SET_MSR 0x83e, 0xb
+        SET_MSR 0xc0000081, 0x0013000800000000
+        SET_MSR 0xc0000082, 0xffff800000123000
+        SET_MSR 0xc0000084, 0x47700
+        SET_MSR 0xc0000102, 0xffff888000456000
+        SET_MSR 0xc0000100, 0x00007f0000001000
+        SET_MSR 0xc0000101, 0xffff888000789000
+        SET_MSR 0x174, 0x10
+        SET_MSR 0x175, 0xffff800000002000
+        SET_MSR 0x277, 0x0007040600070406
+        movq $0x123456, %rax
+        movq %rax, %dr0
+        movq $0xabcdef, %rax
+        movq %rax, %dr3
+        movl $0xdeadb000, %eax
+        movq %rax, %cr2
+        movl $2, %eax
+        movq %rax, %cr8
+        fninit
+        fldpi
+        fld1
+        movl $0x3fa0, 0x9020
+        ldmxcsr 0x9020                  /* round down, zero divide flag... as a pattern */
+        movabsq $0x1122334455667788, %rax
+        movq %rax, %xmm0
+        movabsq $0x99aabbccddeeff00, %rax
+        movq %rax, %xmm15
+        movlhps %xmm0, %xmm15
+        SET_MSR 0x838, 60000000
+        cmpq $0, 0x9010
+        jne 1f
+        SET_MSR 0x83f, 0x50
+1:      rdtsc
+        movl %eax, 0x9028
+        movl %edx, 0x902c
+        movabsq $0x0123456789abcdef, %r8
+        leaq -1(%r8), %r15
+        movl $1, %ebx
+        std
+        movq $1, 0x9000
+        cmpq $0, 0x9010
+        je 2f
+        sti
+        hlt                             /* it may be on another engine that this ends */
+        cli
+        jmp 3f
+2:      pause
+        cmpq $0, 0x9008
+        je 2b
+3:      pushfq
+        popq %rax
+        cld
+        andl $0x400, %eax
+        EXPECT %rax, 0x400
+        EXPECT %r8, 0x0123456789abcdef
+        EXPECT %r15, 0x0123456789abcdee
+        movq %xmm15, %rax
+        EXPECT %rax, 0x99aabbccddeeff00
+        movhlps %xmm15, %xmm1
+        movq %xmm1, %rax
+        EXPECT %rax, 0x1122334455667788
+        stmxcsr 0x9020
+        movl 0x9020, %eax
+        EXPECT %rax, 0x3fa0
+        fistpl 0x9020                   /* 1 */
+        movl 0x9020, %eax
+        EXPECT %rax, 1
+        fstpl 0x9020                    /* pi */
+        movq 0x9020, %rax
+        EXPECT %rax, 0x400921fb54442d18
+        movq %dr0, %rax
+        EXPECT %rax, 0x123456
+        movq %dr3, %rax
+        EXPECT %rax, 0xabcdef
+        movq %cr2, %rax
+        EXPECT %rax, 0xdeadb000
+        movq %cr8, %rax
+        EXPECT %rax, 2
+        EXPECT_MSR 0xc0000081, 0x0013000800000000
+        EXPECT_MSR 0xc0000082, 0xffff800000123000
+        EXPECT_MSR 0xc0000084, 0x47700
+        EXPECT_MSR 0xc0000102, 0xffff888000456000
+        EXPECT_MSR 0xc0000100, 0x00007f0000001000
+        EXPECT_MSR 0xc0000101, 0xffff888000789000
+        EXPECT_MSR 0x174, 0x10
+        EXPECT_MSR 0x175, 0xffff800000002000
+        EXPECT_MSR 0x277, 0x0007040600070406
+        EXPECT_MSR 0x1b, 0xfee00d00
+        EXPECT_MSR 0x80f, 0x1ff
+        EXPECT_MSR 0x832, 0x30
+        rdtsc                           /* never back */
+        shlq $32, %rdx
+        orq %rdx, %rax
+        xorl %edx, %edx
+        cmpq 0x9028, %rax
+        setae %dl
+        EXPECT %rdx, 1
+        movl 0x9030, %eax               /* neither has come while interrupts were off */
+        cmpq $0, 0x9010
+        jne 4f
+        EXPECT %rax, 0
+4:      sti
+5:      pause
+        cmpq $0, 0x9010
+        jne 6f
+        cmpl $0, 0x9030
+        je 5b
+6:      cmpl $0, 0x9034
+        je 5b
+        cli
+        movl 0x9034, %eax
+        EXPECT %rax, 1                  /* one shot: once */
+        EXIT(1)
+state_failed:
+        movb %bl, %al
+        outb %al, $0xf4
+9:      hlt
+        jmp 9b
+state_self:
+        incl 0x9030
+        jmp 7f
+state_timer:
+        incl 0x9034
+7:      pushq %rax
+        pushq %rcx
+        pushq %rdx
+        SET_MSR 0x80b, 0
+        popq %rdx
+        popq %rcx
+        popq %rax
+        iretq
+END(guest_state)
+
         .section .note.GNU-stack, "", @progbits

@@ -76,10 +76,19 @@ void rig_entry(struct rig *r, struct guest g, struct x86_state *s)
 void rig_open(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
               struct guest g)
 {
+    struct err e = {0};
+    check(engine->model(&r->model, &e), &e);
+    rig_open_model(r, engine, cpus, no_reboot, g);
+}
+
+void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
+                    struct guest g)
+{
     static const struct ram_provider ram = {host_ram_allocate, host_ram_release};
     struct err e = {0};
+    struct x86_cpu_model model = r->model;
     memset(r, 0, sizeof *r);
-    check(engine->model(&r->model, &e), &e);
+    r->model = model;
     x86_model_build_leaves(&r->model, cpus, true);
     struct vm_config c = {.cpus = cpus, .engine = engine, .model = &r->model, .ram = &ram,
                           .no_reboot = no_reboot};

@@ -30,6 +30,9 @@ struct guest {
 /* Makes the machine and puts the guest into it; fails the test when that fails. */
 void rig_open(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
               struct guest g);
+/* The same with the processor model in r->model instead of the most the engine can do. */
+void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
+                    struct guest g);
 /* The state the guest starts with. */
 void rig_entry(struct rig *r, struct guest g, struct x86_state *s);
 void rig_start(struct rig *r);

@@ -201,7 +201,7 @@ enum vcpu_stop kvm_fallback(struct vcpu *v, bool *go_on)
         return give_up(v, &c->s, "it was intercepted");
     if (r == X86_HALT)
         c->s.run_state = X86_HALTED;
-    if (kvm_set_state(v, &c->s, &v->error))
+    if (kvm_set_instruction_state(v, &c->s, &v->error))
         return VCPU_FATAL;
     log_trace("kvm", "finished the instruction at 0x%llx", (unsigned long long)rip);
     *go_on = r != X86_STOP;

@@ -6,7 +6,10 @@
 
 #include <asm/kvm_para.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
+#include <time.h>
 
 /* MSRs with a field of their own in the canonical state. */
 static const struct {
@@ -25,7 +28,7 @@ static const struct {
     F(0x26d, mtrr_fix[8]),      F(0x26e, mtrr_fix[9]),    F(0x26f, mtrr_fix[10]),
 #undef F
 };
-enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0 };
+enum { MSR_TSC = 0x10, MSR_TSC_ADJUST = 0x3b, MSR_TSC_DEADLINE = 0x6e0 };
 
 static void segment_in(struct x86_segment *d, const struct kvm_segment *k)
 {
@@ -88,12 +91,23 @@ static void sregs_out(struct kvm_sregs *k, const struct x86_state *s)
     k->gdt = (struct kvm_dtable){.base = s->gdtr.base, .limit = (u16)s->gdtr.limit};
     k->idt = (struct kvm_dtable){.base = s->idtr.base, .limit = (u16)s->idtr.limit};
     k->cr0 = s->cr0;
-    k->cr2 = s->cr2;
+    bool page_fault = s->event.kind == X86_EVENT_EXCEPTION && s->event.vector == X86_PF_FAULT;
+    k->cr2 = page_fault ? s->event.payload : s->cr2;
     k->cr3 = s->cr3;
     k->cr4 = s->cr4;
     k->cr8 = s->cr8;
     k->efer = s->efer;
     k->apic_base = s->lapic.base;
+}
+
+/* KVM shows the loaded PDPTRs only since Linux 5.14; what memory holds is the same for every guest
+ * that reloads CR3 after changing them. */
+static void pdptrs_in(struct vcpu *v, struct x86_state *s)
+{
+    bool pae = (s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) && !(s->efer & X86_EFER_LMA);
+    const u8 *p = pae ? guest_memory_ptr(v->vm->memory, gpa(s->cr3 & 0xffffffe0), 32) : NULL;
+    for (unsigned i = 0; p && i < 4; i++)
+        s->pdptr[i] = load64(p + 8 * i);
 }
 
 /* Registers of the local APIC by their offset in its page; arrays of eight are 0x10 apart. */
@@ -108,6 +122,12 @@ static void apic_set(struct kvm_lapic_state *k, unsigned off, u32 v)
 }
 
 static const u16 lvt_offset[7] = {0x2f0, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370};
+
+/* The divide register as a power of two [SDM3 10.5.4]. */
+static unsigned timer_shift(const struct x86_lapic *l)
+{
+    return (((l->timer_divide & 3) | (l->timer_divide >> 1 & 4)) + 1) & 7;
+}
 
 static void lapic_in(struct vcpu *v, struct x86_lapic *l, const struct kvm_lapic_state *k)
 {
@@ -130,12 +150,25 @@ static void lapic_in(struct vcpu *v, struct x86_lapic *l, const struct kvm_lapic
     l->timer_divide = apic_get(k, 0x3e0);
     /* KVM tells how much is left; our form is when it began. The timer counts at 1 GHz. */
     u32 left = apic_get(k, 0x390);
-    u32 divide = (((l->timer_divide & 3) | (l->timer_divide >> 1 & 4)) + 1) & 7;
-    u64 elapsed = (u64)(l->timer_initial - left) << divide, now = clock_now_ns(v->vm->clock);
+    u64 elapsed = (u64)(l->timer_initial - left) << timer_shift(l);
+    u64 now = clock_now_ns(v->vm->clock);
     l->timer_start_ns = l->timer_initial && left ? MAX(now - MIN(now, elapsed), (u64)1) : 0;
 }
 
-static void lapic_out(struct kvm_lapic_state *k, const struct x86_lapic *l)
+/* What is left of the timer's count; 0 when it has stopped. */
+static u32 timer_left(struct vcpu *v, const struct x86_lapic *l)
+{
+    if (!l->timer_start_ns || !l->timer_initial)
+        return 0;
+    u64 now = clock_now_ns(v->vm->clock);
+    u64 counted = (now > l->timer_start_ns ? now - l->timer_start_ns : 0) >> timer_shift(l);
+    bool periodic = (l->lvt[1] >> 17 & 3) == 1;
+    if (counted >= l->timer_initial)
+        return periodic ? l->timer_initial - (u32)(counted % l->timer_initial) : 1;
+    return l->timer_initial - (u32)counted;
+}
+
+static void lapic_out(struct vcpu *v, struct kvm_lapic_state *k, const struct x86_lapic *l)
 {
     mem_fill(k, 0, sizeof *k);
     apic_set(k, 0x20, l->base & BIT(10) ? l->id : l->id << 24);
@@ -154,8 +187,11 @@ static void lapic_out(struct kvm_lapic_state *k, const struct x86_lapic *l)
         apic_set(k, lvt_offset[i], l->lvt[i]);
     apic_set(k, 0x300, l->icr_low);
     apic_set(k, 0x310, l->icr_high);
-    apic_set(k, 0x380, l->timer_initial);
-    apic_set(k, 0x390, l->timer_initial);
+    /* KVM starts the timer with what is left of the count, and one that has expired would fire
+     * again: it gets no count at all. */
+    u32 left = timer_left(v, l);
+    apic_set(k, 0x380, left ? l->timer_initial : 0);
+    apic_set(k, 0x390, left);
     apic_set(k, 0x3e0, l->timer_divide);
 }
 
@@ -213,30 +249,17 @@ static void events_out(struct kvm_vcpu_events *k, const struct x86_state *s)
                                (s->shadow_mov_ss ? KVM_X86_SHADOW_INT_MOV_SS : 0));
 }
 
-/* Asks for one MSR at a time: an older KVM that lacks one of them must not hide the others. */
-static void msrs_in(struct vcpu *v, struct x86_state *s)
+/* One MSR at a time: an older KVM that lacks one of them must not hide the others. */
+static int get_msr(struct kvm_vcpu *k, u32 index, u64 *value)
 {
-    struct kvm_vcpu *k = kvm_vcpu_of(v);
     struct {
         struct kvm_msrs head;
         struct kvm_msr_entry entry[1];
-    } m = {.head.nmsrs = 1};
-    for (size_t i = 0; i < ARRAY_LEN(field_msrs); i++) {
-        m.entry[0] = (struct kvm_msr_entry){.index = field_msrs[i].index};
-        if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1)
-            store64((u8 *)s + field_msrs[i].offset, m.entry[0].data);
-    }
-    for (unsigned i = 0; i < 16; i++) {
-        m.entry[0] = (struct kvm_msr_entry){.index = 0x200 + i};
-        if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1)
-            *(i & 1 ? &s->mtrr_mask[i / 2] : &s->mtrr_base[i / 2]) = m.entry[0].data;
-    }
-    m.entry[0] = (struct kvm_msr_entry){.index = MSR_TSC_DEADLINE};
-    if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1)
-        s->lapic.tsc_deadline = m.entry[0].data;
-    m.entry[0] = (struct kvm_msr_entry){.index = MSR_TSC};
-    if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1)
-        s->tsc_offset = m.entry[0].data - vcpu_tsc(v);
+    } m = {.head.nmsrs = 1, .entry = {{.index = index}}};
+    if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) != 1)
+        return -EINVAL;
+    *value = m.entry[0].data;
+    return 0;
 }
 
 static int set_msr(struct kvm_vcpu *k, u32 index, u64 value)
@@ -248,6 +271,20 @@ static int set_msr(struct kvm_vcpu *k, u32 index, u64 value)
     return kvm_ioctl(k->fd, KVM_SET_MSRS, &m) == 1 ? 0 : -EINVAL;
 }
 
+static void msrs_in(struct vcpu *v, struct x86_state *s)
+{
+    struct kvm_vcpu *k = kvm_vcpu_of(v);
+    u64 value;
+    for (size_t i = 0; i < ARRAY_LEN(field_msrs); i++)
+        if (!get_msr(k, field_msrs[i].index, &value))
+            store64((u8 *)s + field_msrs[i].offset, value);
+    for (unsigned i = 0; i < 16; i++)
+        (void)get_msr(k, 0x200 + i, i & 1 ? &s->mtrr_mask[i / 2] : &s->mtrr_base[i / 2]);
+    (void)get_msr(k, MSR_TSC_DEADLINE, &s->lapic.tsc_deadline);
+    if (!get_msr(k, MSR_TSC, &value))
+        s->tsc_offset = value - vcpu_tsc(v);
+}
+
 /* The registers of KVM's own guest interface: clock, page faults, steal time, end of interrupt,
  * polling. Zero when the guest has asked for nothing, and after a reset, so that KVM does not go on
  * writing into the next kernel's memory. */
@@ -256,16 +293,10 @@ static const u32 para_msrs[] = {MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_ASYNC_PF_INT, M
 
 static void para_in(struct kvm_vcpu *k, struct x86_state *s)
 {
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entry[1];
-    } m = {.head.nmsrs = 1};
-    for (size_t i = 0; i < ARRAY_LEN(para_msrs); i++) {
-        m.entry[0] = (struct kvm_msr_entry){.index = para_msrs[i]};
-        if (kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1 && m.entry[0].data)
-            s->msr[s->msr_count++] =
-                (struct x86_msr){.index = para_msrs[i], .value = m.entry[0].data};
-    }
+    u64 value;
+    for (size_t i = 0; i < ARRAY_LEN(para_msrs); i++)
+        if (!get_msr(k, para_msrs[i], &value) && value)
+            s->msr[s->msr_count++] = (struct x86_msr){.index = para_msrs[i], .value = value};
 }
 
 static void para_out(struct kvm_vcpu *k, const struct x86_state *s)
@@ -277,6 +308,25 @@ static void para_out(struct kvm_vcpu *k, const struct x86_state *s)
                 value = s->msr[n].value;
         (void)set_msr(k, para_msrs[i], value); /* one that this KVM does not have stays zero */
     }
+}
+
+/* KVM takes a write of the TSC MSR that is within a second of its own count for an attempt to keep
+ * processors together, and ignores it. The offset it adds to the host's counter can be set exactly
+ * (Linux 5.16). */
+static int set_tsc(struct vcpu *v, u64 offset)
+{
+    struct kvm_vcpu *k = kvm_vcpu_of(v);
+    u64 kvm_offset, now;
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+                                   .addr = (u64)(uintptr_t)&kvm_offset};
+    bool exact = kvm_ioctl(k->fd, KVM_GET_DEVICE_ATTR, &attr) >= 0 && !get_msr(k, MSR_TSC, &now);
+    u64 want = vcpu_tsc(v) + offset;
+    if (exact) {
+        kvm_offset += want - now;
+        if (kvm_ioctl(k->fd, KVM_SET_DEVICE_ATTR, &attr) >= 0)
+            return 0;
+    }
+    return set_msr(k, MSR_TSC, want);
 }
 
 static int msrs_out(struct vcpu *v, const struct x86_state *s, struct err *e)
@@ -291,9 +341,17 @@ static int msrs_out(struct vcpu *v, const struct x86_state *s, struct err *e)
     }
     for (unsigned i = 0; i < 16; i++)
         (void)set_msr(k, 0x200 + i, i & 1 ? s->mtrr_mask[i / 2] : s->mtrr_base[i / 2]);
-    int err = set_msr(k, MSR_TSC, vcpu_tsc(v) + s->tsc_offset);
+    return 0;
+}
+
+/* After the local APIC, whose timer mode decides what TSC_DEADLINE accepts. */
+static int time_out(struct vcpu *v, const struct x86_state *s, struct err *e)
+{
+    int err = set_tsc(v, s->tsc_offset);
+    /* Setting the TSC moves TSC_ADJUST on some kernels. */
+    (void)set_msr(kvm_vcpu_of(v), MSR_TSC_ADJUST, s->tsc_adjust);
     if (!err && s->lapic.tsc_deadline)
-        err = set_msr(k, MSR_TSC_DEADLINE, s->lapic.tsc_deadline);
+        err = set_msr(kvm_vcpu_of(v), MSR_TSC_DEADLINE, s->lapic.tsc_deadline);
     return err ? err_set(e, err, "loading a processor's state: KVM refuses the time-stamp counter")
                : 0;
 }
@@ -313,6 +371,36 @@ static u8 run_state_of(u32 mp_state)
     case KVM_MP_STATE_INIT_RECEIVED: return X86_WAIT_SIPI;
     default: return X86_RUNNING;
     }
+}
+
+/* A timer that has expired since the last KVM_RUN is known to KVM but not yet in the local APIC: it
+ * gets there on the way into the guest. A signal that waits makes KVM_RUN turn back at the door. */
+static void inject_expired_timer(struct kvm_vcpu *k)
+{
+    enum { TIMER_LVT = 0x320, INITIAL = 0x380, CURRENT = 0x390 };
+    struct kvm_lapic_state lapic;
+    struct {
+        struct kvm_signal_mask head;
+        u64 none_blocked;
+    } mask = {.head.len = 8};
+    sigset_t kick, before;
+    if (kvm_ioctl(k->fd, KVM_GET_LAPIC, &lapic) < 0 || !apic_get(&lapic, INITIAL) ||
+        apic_get(&lapic, CURRENT) || (apic_get(&lapic, TIMER_LVT) & BIT(16)))
+        return;
+    sigemptyset(&kick);
+    sigaddset(&kick, SIGRTMIN);
+    pthread_sigmask(SIG_BLOCK, &kick, &before);
+    pthread_kill(pthread_self(), SIGRTMIN);
+    if (kvm_ioctl(k->fd, KVM_SET_SIGNAL_MASK, &mask) >= 0) {
+        u8 immediate = k->run->immediate_exit;
+        __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+        ioctl(k->fd, KVM_RUN, 0);
+        if (immediate)
+            __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+        kvm_ioctl(k->fd, KVM_SET_SIGNAL_MASK, NULL);
+    }
+    sigtimedwait(&kick, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
@@ -337,6 +425,7 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
         {KVM_GET_LAPIC, &lapic, "local APIC"},  {KVM_GET_VCPU_EVENTS, &events, "events"},
     };
     kvm_complete_access(k);
+    inject_expired_timer(k);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         int err = kvm_ioctl(k->fd, steps[i].request, steps[i].arg);
         if (err < 0)
@@ -349,6 +438,7 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
     s->rip = regs.rip;
     s->rflags = regs.rflags;
     sregs_in(s, &sregs);
+    pdptrs_in(v, s);
     mem_copy(s->xsave, &xsave, MIN(sizeof xsave, sizeof s->xsave));
     for (unsigned i = 0; i < xcrs.nr_xcrs && i < KVM_MAX_XCRS; i++)
         if (xcrs.xcrs[i].xcr == 0)
@@ -360,13 +450,30 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
     lapic_in(v, &s->lapic, &lapic);
     events_in(s, &events);
     s->run_state = run_state_of(mp.mp_state);
+    if (s->run_state == X86_HALTED)
+        s->shadow_sti = s->shadow_mov_ss = 0; /* HLT was the instruction they held for */
     msrs_in(v, s);
     if (v->vm->config.engine_para)
         para_in(k, s);
     return 0;
 }
 
-int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
+/* The kernel takes MXCSR only with the SSE component, which is marked unused while all XMM registers
+ * are zero [SDM1 13.6]. */
+static void xsave_out(struct kvm_xsave *k, const u8 *xsave)
+{
+    enum { MXCSR = 24, XMM = 160, XMM_SIZE = 256, XSTATE_BV = 512, SSE = 2, MXCSR_RESET = 0x1f80 };
+    u8 *out = (u8 *)k->region;
+    mem_copy(out, xsave, MIN(sizeof k->region, (size_t)X86_XSAVE_SIZE));
+    u64 used = load64(out + XSTATE_BV);
+    if ((used & SSE) || load32(out + MXCSR) == MXCSR_RESET)
+        return;
+    mem_fill(out + XMM, 0, XMM_SIZE);
+    store64(out + XSTATE_BV, used | SSE);
+}
+
+/* What instructions change: all but the local APIC, the run state and the time. */
+static int core_out(struct vcpu *v, const struct x86_state *s, struct err *e)
 {
     struct kvm_vcpu *k = kvm_vcpu_of(v);
     struct kvm_regs regs = {.rip = s->rip, .rflags = s->rflags};
@@ -374,18 +481,12 @@ int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
     struct kvm_xsave xsave = {0};
     struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs = {{.xcr = 0, .value = s->xcr0}}};
     struct kvm_debugregs debug = {.dr6 = s->dr6, .dr7 = s->dr7};
-    struct kvm_vcpu_events events;
-    struct kvm_mp_state mp = {.mp_state = mp_states[s->run_state & 3]};
-    struct kvm_lapic_state lapic;
-    kvm_complete_access(k);
     for (unsigned i = 0; i < X86_GPR_COUNT; i++)
         *gpr_pointer(&regs, i) = s->gpr[i];
     sregs_out(&sregs, s);
-    mem_copy(&xsave, s->xsave, MIN(sizeof xsave, sizeof s->xsave));
+    xsave_out(&xsave, s->xsave);
     for (unsigned i = 0; i < 4; i++)
         debug.db[i] = s->dr[i];
-    events_out(&events, s);
-    lapic_out(&lapic, &s->lapic);
     const struct {
         unsigned long request;
         void *arg;
@@ -401,17 +502,45 @@ int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
             return err_set(e, err, "loading a processor's state: %s: %s", steps[i].what,
                            err_name(err));
     }
-    /* MSRs before the local APIC: the mode of its timer decides what TSC_DEADLINE accepts; and once
-     * more after it for the deadline itself. */
-    int err = kvm_ioctl(k->fd, KVM_SET_LAPIC, &lapic);
-    if (err >= 0)
-        err = msrs_out(v, s, e);
-    else
-        err_set(e, err, "loading a processor's state: local APIC: %s", err_name(err));
+    return msrs_out(v, s, e);
+}
+
+int kvm_set_instruction_state(struct vcpu *v, const struct x86_state *s, struct err *e)
+{
+    struct kvm_vcpu *k = kvm_vcpu_of(v);
+    struct kvm_vcpu_events events;
+    struct kvm_mp_state halted = {.mp_state = KVM_MP_STATE_HALTED};
+    int err = core_out(v, s, e);
+    if (err)
+        return err;
+    events_out(&events, s);
+    events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    err = kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &events);
+    if (err >= 0 && s->run_state == X86_HALTED)
+        err = kvm_ioctl(k->fd, KVM_SET_MP_STATE, &halted);
+    return err < 0 ? err_set(e, err, "loading a processor's state: events: %s", err_name(err)) : 0;
+}
+
+int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
+{
+    struct kvm_vcpu *k = kvm_vcpu_of(v);
+    struct kvm_vcpu_events events;
+    struct kvm_mp_state mp = {.mp_state = mp_states[s->run_state & 3]};
+    struct kvm_lapic_state lapic;
+    kvm_complete_access(k);
+    int err = core_out(v, s, e);
+    if (err)
+        return err;
+    lapic_out(v, &lapic, &s->lapic);
+    err = kvm_ioctl(k->fd, KVM_SET_LAPIC, &lapic);
     if (err < 0)
+        return err_set(e, err, "loading a processor's state: local APIC: %s", err_name(err));
+    err = time_out(v, s, e);
+    if (err)
         return err;
     if (v->vm->config.engine_para)
         para_out(k, s);
+    events_out(&events, s);
     err = kvm_ioctl(k->fd, KVM_SET_VCPU_EVENTS, &events);
     if (err >= 0)
         err = kvm_ioctl(k->fd, KVM_SET_MP_STATE, &mp);
