@@ -38,9 +38,6 @@ SECONDS ?= 10
 fuzz:
 	tools/fuzz $(SECONDS)
 
-coverage:
-	tools/coverage
-
 # The command, its manual and its completion, below --prefix of MESON_ARGS (or $$DESTDIR).
 install: all
 	meson install -C $(BUILD) --no-rebuild
@@ -48,4 +45,4 @@ install: all
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-.PHONY: all run test bench bench-parts check check-all fuzz coverage install format
+.PHONY: all run test bench bench-parts check check-all fuzz install format
