@@ -500,4 +500,35 @@ state_timer:
         iretq
 END(guest_state)
 
+/* LAR, LDMXCSR and LSL, which KVM's emulator does not know, and their results. Ends with 3. */
+GUEST(guest_gives_up)
+        movq %cr4, %rax
+        orl $0x600, %eax
+        movq %rax, %cr4
+        xorl %ebx, %ebx
+        movl $8, %ecx
+        larl %ecx, %eax
+        jnz 1f
+        andl $0xff00, %eax
+        cmpl $0x9b00, %eax
+        jne 1f
+        incl %ebx
+1:      movl $16, %ecx
+        lsll %ecx, %eax
+        jnz 2f
+        cmpl $-1, %eax
+        jne 2f
+        incl %ebx
+2:      movl $0x1fa0, 0x9000
+        ldmxcsr 0x9000
+        stmxcsr 0x9008
+        cmpl $0x1fa0, 0x9008
+        jne 3f
+        incl %ebx
+3:      movb %bl, %al
+        outb %al, $0xf4
+9:      hlt
+        jmp 9b
+END(guest_gives_up)
+
         .section .note.GNU-stack, "", @progbits
