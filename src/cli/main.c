@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Dispatch to a command; where diagnostics go. */
 #include "cli/command.h"
+#include "cli/oci.h"
 
 #include "base/log.h"
 #include <errno.h>
@@ -74,6 +75,11 @@ int main(int argc, char **argv)
 {
     open_missing_streams();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write that meets it */
+    const char *name = strrchr(argv[0], '/');
+    if (!strcmp(name ? name + 1 : argv[0], "doppel-oci"))
+        return finish(oci_main(argc, argv, argv));
+    if (argc > 1 && !strcmp(argv[1], "oci"))
+        return finish(oci_main(argc - 1, argv + 1, argv));
     log_set_sink(log_to_stderr);
     if (argc < 2) {
         cli_help(NULL);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Control groups through their file systems: version 1 hierarchies, version 2, and both together.
+ * A container has one path, used below every hierarchy that is mounted; a resource goes to the
+ * version 1 hierarchy of its controller if there is one, else to version 2. */
+#ifndef CONTAINER_CGROUP_H
+#define CONTAINER_CGROUP_H
+
+#include "container/util.h"
+
+enum { CGROUP_HIERARCHIES = 24 };
+
+struct cgroup_hierarchy {
+    char mount[256];
+    char controllers[128]; /* ",cpu,cpuacct," or ",name=systemd,"; of v2: what its root offers */
+    char own[256];         /* path of this process in it */
+    bool v2;
+};
+struct cgroup_host {
+    struct cgroup_hierarchy h[CGROUP_HIERARCHIES];
+    unsigned n;
+    bool pure_v2; /* version 2 alone */
+};
+
+int cgroup_host_read(struct cgroup_host *host, struct err *e) must_check;
+/* The hierarchy with a controller; NULL. */
+const struct cgroup_hierarchy *cgroup_find(const struct cgroup_host *host, const char *controller);
+const struct cgroup_hierarchy *cgroup_v2(const struct cgroup_host *host);
+/* Opens the container's directory in one hierarchy. */
+int cgroup_open(const struct cgroup_hierarchy *h, const char *path, struct err *e) must_check;
+
+/* The path for a container: cgroupsPath or made from the id. Freed with free(). */
+int cgroup_path(const char *wanted, const char *id, char **out, struct err *e) must_check;
+/* Makes the directories. -EBUSY when a group of that path holds processes already. */
+int cgroup_create(const struct cgroup_host *host, const char *path, bool may_lack,
+                  struct err *e) must_check;
+int cgroup_join(const struct cgroup_host *host, const char *path, pid_t pid, bool may_lack,
+                struct err *e) must_check;
+/* linux.resources; members that the kernel lacks are refused. devices: as cgroup_devices.h says. */
+int cgroup_set(const struct cgroup_host *host, const char *path, json_t *resources,
+               struct err *e) must_check;
+int cgroup_freeze(const char *path, bool freeze, struct err *e) must_check;
+bool cgroup_is_frozen(const char *path);
+/* All pids in the group and below; *out is freed with free(). */
+int cgroup_pids(const char *path, pid_t **out, size_t *n, struct err *e) must_check;
+/* Sends a signal to every process in the group and below. */
+int cgroup_kill(const char *path, int signal, struct err *e) must_check;
+/* Removes the group and what is below it; waits a little for dying processes. */
+int cgroup_remove(const char *path, struct err *e) must_check;
+/* What `events --stats` prints as data. */
+int cgroup_stats(const char *path, json_t **out, struct err *e) must_check;
+
+#endif

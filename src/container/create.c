@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* create and run. Every step is recorded before it is taken, so that whoever comes after a runtime
+ * that was killed can undo it. */
+#include "container/runtime.h"
+
+#include "container/cgroup.h"
+#include "container/cgroup_devices.h"
+#include "container/hooks.h"
+#include "container/supervise.h"
+#include "container/userns.h"
+#include "container/mounts.h"
+
+#include "base/log.h"
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { NOTIFY_TEXT_SIZE = 64 << 10 };
+
+struct creation {
+    const struct runtime *rt;
+    const struct create_options *options;
+    struct config config;
+    struct state state;
+    struct container_dir dir;
+    struct seccomp_program seccomp;
+    struct cgroup_host cgroups;
+    struct inner inner;
+    struct spawn spawn;
+    struct supervision supervision;
+    json_t *inner_state;
+    int *prepared;
+    int terminal; /* run in the foreground: our end of the console connection, later the master */
+    bool rootless, cgroup_made, dir_made;
+};
+
+static char *now_text(void)
+{
+    struct timespec t;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    return print_new("%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
+}
+
+static char *owner_name(void)
+{
+    return geteuid() ? print_new("%u", (unsigned)geteuid()) : strdup("root");
+}
+
+/* The bundle becomes the working directory: relative paths in config.json mean it. */
+static int read_bundle(struct creation *c, struct err *e)
+{
+    const struct create_options *o = c->options;
+    char bundle[PATH_MAX];
+    struct stat st;
+    if (!realpath(o->bundle ? o->bundle : ".", bundle))
+        return fail(e, "bundle `%s`", o->bundle);
+    if (chdir(bundle))
+        return fail(e, "bundle `%s`", bundle);
+    int r = config_load(&c->config, AT_FDCWD, o->config ? o->config : "config.json", e);
+    if (r)
+        return r;
+    char *rootfs = realpath(c->config.root, NULL);
+    if (!rootfs)
+        return fail(e, "root file system `%s`", c->config.root);
+    c->state.bundle = strdup(bundle);
+    c->state.rootfs = rootfs;
+    if (stat(rootfs, &st) || !S_ISDIR(st.st_mode))
+        return err_set(e, -ENOTDIR, "root file system `%s` is not a directory", rootfs);
+    return 0;
+}
+
+static int check(struct creation *c, struct err *e)
+{
+    const struct config *k = &c->config;
+    const struct create_options *o = c->options;
+    struct mount_options parsed;
+    int r;
+    if (k->has_process && k->process.terminal && !o->console_socket && o->detach)
+        return err_set(e, -EINVAL, "a terminal needs --console-socket when detached");
+    if (k->has_process && !k->process.terminal && o->console_socket)
+        return err_set(e, -EINVAL, "--console-socket needs `process.terminal` to be true");
+    for (size_t i = 0; i < k->mount_count; i++)
+        if ((r = mount_options_parse(k->mounts[i].options, &parsed, e)))
+            return r;
+    if (c->rootless && !k->ns[NS_USER].wanted)
+        return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
+    if (k->mount_label)
+        log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
+    if ((r = sysctl_check(k, e)))
+        return r;
+    if (c->rt->systemd)
+        return err_set(e, -ENOTSUP, "the systemd cgroup manager is not supported; use cgroupfs");
+    struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
+    unsigned n;
+    r = rules ? device_rules_parse(k->resources, rules, &n, e) : err_set(e, -ENOMEM, "out of memory");
+    free(rules);
+    if (!r && k->seccomp)
+        r = seccomp_program_compile(k->seccomp, &c->seccomp, e);
+    return r;
+}
+
+/* The copy is what exec, update and the late hooks read: the bundle may change. */
+static int keep_config(struct creation *c, struct err *e)
+{
+    auto_c_free char *text = json_dumps(c->config.json, JSON_COMPACT);
+    auto_close int fd = openat(c->dir.fd, "config.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int r = !text ? -ENOMEM : fd < 0 ? -errno : write_all(fd, text, strlen(text));
+    return r ? err_set(e, r, "keep the configuration: %s", err_name(r)) : 0;
+}
+
+static int record(struct creation *c, struct err *e)
+{
+    int r;
+    if ((r = container_dir_create(&c->dir, c->dir.root, c->options->id, e)))
+        return r;
+    c->dir_made = true;
+    struct state *s = &c->state;
+    s->id = strdup(c->options->id);
+    s->created = now_text();
+    s->owner = owner_name();
+    s->annotations = json_incref(c->config.annotations);
+    s->creator = getpid();
+    if ((r = process_start_time(s->creator, &s->creator_start)))
+        return err_set(e, r, "read the own start time");
+    if (!c->rt->cgroups_disabled &&
+        (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
+        return r;
+    if ((r = state_save(s, &c->dir, e)) || (r = keep_config(c, e)))
+        return r;
+    if (mkfifoat(c->dir.fd, "start", 0600))
+        return fail(e, "create the start FIFO");
+    c->inner.start = openat(c->dir.fd, "start", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (c->inner.start < 0 || flock(c->inner.start, LOCK_EX))
+        return fail(e, "lock the start FIFO");
+    c->inner.failures =
+        openat(c->dir.fd, "failure", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return c->inner.failures < 0 ? fail(e, "create the failure file") : 0;
+}
+
+/* An ordinary user can often not make control groups: limits are then an error, the absence of a
+ * group is not. */
+static int make_cgroups(struct creation *c, struct err *e)
+{
+    struct state *s = &c->state;
+    json_t *resources = c->config.resources;
+    int r;
+    if (!s->cgroup)
+        return 0;
+    if ((r = cgroup_host_read(&c->cgroups, e)))
+        return r;
+    r = c->cgroups.n ? cgroup_create(&c->cgroups, s->cgroup, c->rootless, e)
+                     : err_set(e, -ENOTSUP, "no control group hierarchy is mounted");
+    if (r)
+        return r;
+    c->cgroup_made = true;
+    if (resources && (r = cgroup_set(&c->cgroups, s->cgroup, resources, e)))
+        return err_wrap(e, "control group");
+    if (!c->rootless && (r = cgroup_set_devices(&c->cgroups, s->cgroup, resources, e)))
+        return err_wrap(e, "control group");
+    return 0;
+}
+
+static int prepare_inner(struct creation *c, struct err *e)
+{
+    const struct config *k = &c->config;
+    const struct create_options *o = c->options;
+    struct inner *in = &c->inner;
+    int r;
+    const char *listen = getenv("LISTEN_FDS");
+    in->config = k;
+    in->foreign = c->dir.fd;
+    in->process = k->has_process ? &k->process : NULL;
+    in->id = o->id;
+    in->rootfs = c->state.rootfs;
+    in->cgroup = c->cgroup_made ? c->state.cgroup : NULL;
+    in->seccomp = k->seccomp ? &c->seccomp : NULL;
+    in->userns = k->ns[NS_USER].wanted;
+    in->no_pivot = o->no_pivot;
+    in->no_new_keyring = o->no_new_keyring;
+    in->preserve_fds = o->preserve_fds;
+    if (listen && (unsigned)atoi(listen) < 1024 && atoi(listen) > 0) {
+        in->listen_fds = true;
+        in->preserve_fds += (unsigned)atoi(listen);
+    }
+    c->prepared = calloc(k->mount_count + 1, sizeof *c->prepared);
+    if (!c->prepared)
+        return err_set(e, -ENOMEM, "out of memory");
+    if ((r = mounts_prepare(k, c->state.bundle, !c->rootless, c->prepared, e)))
+        return r;
+    in->prepared = c->prepared;
+    if (in->process && in->process->terminal) {
+        if (o->console_socket) {
+            in->console = connect_to(o->console_socket, e);
+            if (in->console < 0)
+                return in->console;
+        } else {
+            int ends[2];
+            if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+                return fail(e, "socketpair");
+            c->terminal = ends[0];
+            in->console = ends[1];
+        }
+    }
+    if (c->seccomp.listener_path) {
+        in->seccomp_agent = connect_to(c->seccomp.listener_path, e);
+        if (in->seccomp_agent < 0)
+            return in->seccomp_agent;
+    }
+    in->notify_text = mmap(NULL, NOTIFY_TEXT_SIZE, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (in->notify_text == MAP_FAILED)
+        return fail(e, "mmap");
+    c->inner_state = state_to_json(&c->state, STATUS_CREATING, false);
+    in->state = c->inner_state;
+    return in->state ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+/* The message for the seccomp agent needs the pid, which is known only now. */
+static int describe_for_agent(struct creation *c, struct err *e)
+{
+    if (!c->seccomp.listener_path)
+        return 0;
+    auto_json json_t *j = json_pack(
+        "{ss s[s] si ss so}", "ociVersion", OCI_VERSION, "fds", "seccompFd", "pid",
+        (int)c->state.pid, "metadata",
+        c->seccomp.listener_metadata ? c->seccomp.listener_metadata : "", "state",
+        state_to_json(&c->state, STATUS_CREATING, false));
+    auto_c_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    if (!text || strlen(text) >= NOTIFY_TEXT_SIZE)
+        return err_set(e, -E2BIG, "describe the container to the seccomp agent");
+    strcpy(c->inner.notify_text, text);
+    return 0;
+}
+
+static int set_oom_score(struct creation *c, struct err *e)
+{
+    char path[48], text[16];
+    if (!c->config.has_process || !c->config.process.has_oom_score)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)c->state.pid);
+    snprintf(text, sizeof text, "%d", (int)c->config.process.oom_score);
+    return file_write(AT_FDCWD, path, text, e);
+}
+
+static int run_early_hooks(void *ctx, struct err *e)
+{
+    struct creation *c = ctx;
+    auto_json json_t *state = state_to_json(&c->state, STATUS_CREATING, false);
+    if (!state)
+        return err_set(e, -ENOMEM, "out of memory");
+    int r = hooks_run(&c->config, HOOK_PRESTART, state, e);
+    return r ? r : hooks_run(&c->config, HOOK_CREATE_RUNTIME, state, e);
+}
+
+static int start_init(struct creation *c, struct err *e)
+{
+    int r;
+    enum message how;
+    if ((r = spawn_prepare(&c->spawn, &c->config, e)) ||
+        (r = supervise_start(&c->supervision, &c->config, e)))
+        return r;
+    c->state.pid = c->supervision.pid;
+    if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
+        return err_set(e, r, "the container's process died at once");
+    json_object_set_new(c->inner_state, "pid", json_integer(c->state.pid));
+    if ((r = state_save(&c->state, &c->dir, e)) || (r = describe_for_agent(c, e)) ||
+        (r = set_oom_score(c, e)) ||
+        (c->cgroup_made &&
+         (r = cgroup_join(&c->cgroups, c->state.cgroup, c->state.pid, c->rootless, e))))
+        return r;
+    if ((r = supervise_finish(&c->supervision, &c->config, &how, run_early_hooks, c, e)))
+        return r;
+    if (how != MSG_READY)
+        return err_set(e, -ECONNRESET, "the container's process died during its set-up");
+    c->state.complete = true;
+    if ((r = write_pid_file(c->options->pid_file, c->state.pid, e)) ||
+        (r = state_save(&c->state, &c->dir, e)))
+        return r;
+    if (c->terminal >= 0) {
+        close(c->inner.console);
+        c->inner.console = -1;
+        int master = fd_receive(c->terminal, e);
+        if (master < 0)
+            return master;
+        close(c->terminal);
+        c->terminal = master;
+    }
+    /* Without this answer it ends: a container nobody has recorded must not wait for ever. */
+    r = channel_send(c->supervision.channel, MSG_GO, 0, NULL);
+    return r ? err_set(e, r, "the container's process died during its set-up") : 0;
+}
+
+static void undo(struct creation *c)
+{
+    struct err e;
+    supervise_abandon(&c->supervision);
+    if (c->cgroup_made) {
+        (void)!cgroup_kill(c->state.cgroup, SIGKILL, NULL);
+        if (cgroup_remove(c->state.cgroup, &e))
+            log_warn("oci", "%s", e.text);
+    }
+    if (c->dir_made) {
+        auto_json json_t *state = state_to_json(&c->state, STATUS_STOPPED, false);
+        if (c->state.pid > 0)
+            hooks_run_all(&c->config, HOOK_POSTSTOP, state);
+        if (container_dir_remove(&c->dir, c->options->id, &e))
+            log_warn("oci", "%s", e.text);
+    }
+}
+
+static void creation_free(struct creation *c)
+{
+    spawn_close(&c->spawn);
+    for (size_t i = 0; c->prepared && i < c->config.mount_count; i++)
+        if (c->prepared[i] >= 0)
+            close(c->prepared[i]);
+    free(c->prepared);
+    int fds[] = {c->inner.start, c->inner.failures, c->inner.console, c->inner.seccomp_agent,
+                 c->supervision.channel, c->terminal};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (c->inner.notify_text && c->inner.notify_text != MAP_FAILED)
+        munmap(c->inner.notify_text, NOTIFY_TEXT_SIZE);
+    json_decref(c->inner_state);
+    seccomp_program_free(&c->seccomp);
+    config_free(&c->config);
+    state_free(&c->state);
+    container_dir_close(&c->dir);
+    if (c->dir.root >= 0)
+        close(c->dir.root);
+}
+
+/* Everything up to "created". *pid and *terminal are for run. */
+static int create(const struct runtime *rt, const struct create_options *o, pid_t *pid,
+                  int *terminal, struct err *e)
+{
+    struct creation c = {.rt = rt,
+                         .options = o,
+                         .dir = {-1, -1, false},
+                         .terminal = -1,
+                         .rootless = geteuid() != 0,
+                         .supervision = {.channel = -1},
+                         .inner = {.channel = -1, .start = -1, .failures = -1, .console = -1,
+                                   .seccomp_agent = -1, .foreign = -1}};
+    for (unsigned k = 0; k < NS_KINDS; k++)
+        c.spawn.join[k] = -1;
+    c.spawn.inner = &c.inner;
+    c.supervision.spawn = &c.spawn;
+    int r;
+    (void)((r = state_id_check(o->id, e)) || (r = state_root_open(rt->root, &c.dir.root, e)) ||
+        (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
+        (r = make_cgroups(&c, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
+    if (r) {
+        undo(&c);
+    } else {
+        *pid = c.state.pid;
+        *terminal = steal_fd(&c.terminal);
+    }
+    creation_free(&c);
+    return r;
+}
+
+int runtime_create(const struct runtime *rt, const struct create_options *o, struct err *e)
+{
+    struct create_options detached = *o;
+    pid_t pid;
+    int terminal = -1;
+    detached.detach = true;
+    return create(rt, &detached, &pid, &terminal, e);
+}
+
+int runtime_run(const struct runtime *rt, const struct create_options *o, int *status,
+                struct err *e)
+{
+    pid_t pid;
+    auto_close int terminal = -1, signals = -1;
+    int r;
+    *status = 0;
+    if (!o->detach) {
+        if ((signals = foreground_prepare(e)) < 0)
+            return signals;
+        /* The container's orphans of a shared pid namespace come to us, not to the host's init. */
+        if (!o->no_subreaper)
+            prctl(PR_SET_CHILD_SUBREAPER, 1);
+    }
+    if ((r = create(rt, o, &pid, &terminal, e)))
+        return r;
+    if ((r = runtime_start(rt, o->id, e))) {
+        (void)!runtime_delete(rt, o->id, true, NULL);
+        return r;
+    }
+    if (o->detach)
+        return 0;
+    r = foreground_wait(signals, pid, terminal, status, e);
+    if (!o->keep && !r)
+        r = runtime_delete(rt, o->id, true, e);
+    return r;
+}

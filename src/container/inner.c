@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The order of things inside the namespaces. */
+#include "container/inner.h"
+
+#include "container/channel.h"
+#include "container/hooks.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+/* Root of the user namespace: what may set the container up. */
+static int become_root(struct inner *in, struct err *e)
+{
+    if (!in->userns)
+        return 0;
+    if (setgroups(0, NULL) && errno != EPERM) /* refused where setgroups is "deny" */
+        return fail(e, "setgroups in the user namespace");
+    if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
+        return fail(e, "become root of the user namespace");
+    return 0;
+}
+
+/* Nobody in the container may trace us or use our /proc entries before execve. */
+static int hide(struct err *e)
+{
+    return prctl(PR_SET_DUMPABLE, 0) ? fail(e, "prctl PR_SET_DUMPABLE") : 0;
+}
+
+/* The session key ring is a name space of its own: without a new one the container would see the
+ * caller's keys. */
+static int join_keyring(struct inner *in, struct err *e)
+{
+    char name[300];
+    if (in->no_new_keyring)
+        return 0;
+    snprintf(name, sizeof name, "_ses.%s", in->id);
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
+        errno != EDQUOT && errno != EPERM)
+        return fail(e, "join a new session keyring");
+    return 0;
+}
+
+static int set_names(struct inner *in, struct err *e)
+{
+    const struct config *c = in->config;
+    if (c->hostname && sethostname(c->hostname, strlen(c->hostname)))
+        return fail(e, "set the host name");
+    if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)))
+        return fail(e, "set the domain name");
+    return 0;
+}
+
+/* The group namespace shows the group one is in at its creation: only now is it the right one. */
+static int enter_cgroup_namespace(struct inner *in, struct err *e)
+{
+    const struct ns_request *q = &in->config->ns[NS_CGROUP];
+    if (!q->wanted || q->path)
+        return 0;
+    return unshare(CLONE_NEWCGROUP) ? fail(e, "create a cgroup namespace") : 0;
+}
+
+/* procfs as the host has it, checked: later /proc is the container's. */
+static int open_proc(struct err *e)
+{
+    struct statfs fs;
+    int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(e, "open /proc");
+    if (fstatfs(fd, &fs) || fs.f_type != PROC_SUPER_MAGIC) {
+        close(fd);
+        return err_set(e, -EINVAL, "/proc is not a procfs");
+    }
+    return fd;
+}
+
+static int wait_for_start(struct inner *in, struct err *e)
+{
+    char c;
+    ssize_t n;
+    if (in->start < 0)
+        return 0;
+    do
+        n = read(in->start, &c, 1);
+    while (n < 0 && errno == EINTR);
+    return n == 1 ? 0 : fail(e, "wait for start");
+}
+
+static int go(struct inner *in, struct err *e)
+{
+    int r;
+    struct packet p;
+    char program[4096];
+    bool rootfs = !in->joined && !(in->config->ns[NS_MOUNT].wanted && in->config->ns[NS_MOUNT].path);
+    if (in->map_ids && (r = channel_ask(in->channel, MSG_MAP_IDS, 0, e)))
+        return r;
+    if ((r = channel_receive(in->channel, &p)) || p.type != MSG_GO)
+        return err_set(e, r ? r : -ECONNRESET, "the runtime has gone");
+    setsid(); /* fails only when we lead a session already */
+    umask(0);
+    auto_close int proc = in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                     : open_proc(e);
+    if (proc < 0 && !in->joined)
+        return proc;
+    if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, e)))
+        return r;
+    if (!in->joined && ((r = enter_cgroup_namespace(in, e)) || (r = set_names(in, e))))
+        return r;
+    if (rootfs) {
+        r = rootfs_setup(in, proc, e);
+    } else if (in->process && in->process->terminal) {
+        auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        r = root < 0 ? fail(e, "open /") : console_setup(in, root, e);
+    }
+    if (r)
+        return r;
+    umask(022);
+    if (!in->process)
+        return err_set(e, -EINVAL, "config: `process` is missing");
+    if ((r = process_find_program(in->process, program, sizeof program, e)))
+        return r;
+    if (in->start >= 0) {
+        if ((r = channel_ask(in->channel, MSG_READY, 0, e)))
+            return r;
+        close(in->channel); /* the runtime may go */
+        in->channel = -1;
+        if ((r = wait_for_start(in, e)))
+            return r;
+        if ((r = hooks_run(in->config, HOOK_START_CONTAINER, in->state, e)))
+            return r;
+    }
+    return process_become(in, proc, e);
+}
+
+void inner_main(struct inner *in)
+{
+    struct err e = {0};
+    signal(SIGPIPE, SIG_IGN);
+    if (in->foreign >= 0)
+        close(in->foreign);
+    int r = go(in, &e);
+    if (in->channel >= 0)
+        (void)!channel_send(in->channel, MSG_ERROR, r, e.text);
+    else if (in->failures >= 0)
+        (void)!write_all(in->failures, e.text, strlen(e.text));
+}

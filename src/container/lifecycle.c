@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands on a container that exists. */
+#include "container/runtime.h"
+
+#include "container/cgroup.h"
+#include "container/cgroup_devices.h"
+#include "container/hooks.h"
+
+#include "base/log.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct open_container {
+    int root;
+    struct container_dir dir;
+    struct state state;
+};
+
+static void container_close(struct open_container *c)
+{
+    state_free(&c->state);
+    container_dir_close(&c->dir);
+    if (c->root >= 0)
+        close(c->root);
+    c->root = -1;
+}
+
+static int container_open(struct open_container *c, const struct runtime *rt, const char *id,
+                          bool lock, struct err *e)
+{
+    *c = (struct open_container){.root = -1, .dir = {-1, -1, false}};
+    int r;
+    (void)((r = state_root_open(rt->root, &c->root, e)) ||
+        (r = container_dir_open(&c->dir, c->root, id, lock, e)) ||
+        (r = state_load(&c->state, &c->dir, id, e)));
+    if (r)
+        container_close(c);
+    return r;
+}
+#define auto_container __attribute__((cleanup(container_close)))
+
+/* The executing program has closed the FIFO's lock, or the init has died and left the reason. */
+static int wait_for_exec(struct open_container *c, struct err *e)
+{
+    auto_close int fd = openat(c->dir.fd, "start", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return fail(e, "open the start FIFO");
+    while (flock(fd, LOCK_SH))
+        if (errno != EINTR)
+            return fail(e, "wait for the program's start");
+    auto_c_free char *text = NULL;
+    if (!file_read(c->dir.fd, "failure", 4096, &text, NULL) && text[0]) {
+        int code = strstr(text, err_name(ENOENT))   ? -ENOENT
+                   : strstr(text, err_name(EACCES)) ? -EACCES
+                                                    : -EPERM;
+        return err_set(e, code, "%s", text);
+    }
+    return 0;
+}
+
+int runtime_start(const struct runtime *rt, const char *id, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, true, e);
+    if (r)
+        return r;
+    enum status status = state_status(&c.state, &c.dir);
+    if (status != STATUS_CREATED)
+        return err_set(e, -EBUSY, "cannot start container `%s`: it is %s", id, status_name(status));
+    auto_close int fifo = openat(c.dir.fd, "start", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (fifo < 0)
+        return fail(e, "cannot start container `%s`: its process has gone", id);
+    if ((r = write_all(fifo, "s", 1)))
+        return err_set(e, r, "start container `%s`: %s", id, err_name(r));
+    if ((r = wait_for_exec(&c, e)))
+        return r;
+    struct config config;
+    if ((r = config_load(&config, c.dir.fd, "config.json", e)))
+        return r;
+    auto_json json_t *state = state_to_json(&c.state, STATUS_RUNNING, false);
+    hooks_run_all(&config, HOOK_POSTSTART, state);
+    config_free(&config);
+    return 0;
+}
+
+int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, false, e);
+    if (r)
+        return r;
+    *out = state_to_json(&c.state, state_status(&c.state, &c.dir), true);
+    return *out ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+/* A pid can be reused between the check and kill(2); a pidfd checked after it was opened cannot. */
+static int signal_init(const struct state *s, int signal, struct err *e)
+{
+    auto_close int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    if (fd < 0 || !state_alive(s))
+        return err_set(e, -ESRCH, "container `%s` is not running", s->id);
+    if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0))
+        return fail(e, "signal container `%s`", s->id);
+    return 0;
+}
+
+static bool has_own_pids(const struct open_container *c)
+{
+    struct config config;
+    if (config_load(&config, c->dir.fd, "config.json", NULL))
+        return false;
+    bool own = config.ns[NS_PID].wanted && !config.ns[NS_PID].path;
+    config_free(&config);
+    return own;
+}
+
+int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, false, e);
+    if (r)
+        return r;
+    if (all && c.state.cgroup)
+        return cgroup_kill(c.state.cgroup, signal, e);
+    enum status status = state_status(&c.state, &c.dir);
+    if (status == STATUS_STOPPED) {
+        /* The init's death does not end the others when it was no pid 1. */
+        if (signal == SIGKILL && c.state.cgroup && !has_own_pids(&c))
+            (void)!cgroup_kill(c.state.cgroup, signal, NULL);
+        return err_set(e, -ESRCH, "cannot kill container `%s`: container not running", id);
+    }
+    r = signal_init(&c.state, signal, e);
+    if (!r && signal == SIGKILL && c.state.cgroup && !has_own_pids(&c))
+        (void)!cgroup_kill(c.state.cgroup, signal, NULL);
+    /* A frozen process of version 1 does not even die. */
+    if (!r && signal == SIGKILL && status == STATUS_PAUSED)
+        (void)!cgroup_freeze(c.state.cgroup, false, NULL);
+    return r;
+}
+
+static void kill_and_wait(struct open_container *c)
+{
+    const struct state *s = &c->state;
+    auto_close int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    if (fd >= 0 && state_alive(s)) {
+        struct pollfd p = {fd, POLLIN, 0};
+        (void)!syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        if (s->cgroup && cgroup_is_frozen(s->cgroup))
+            (void)!cgroup_freeze(s->cgroup, false, NULL);
+        poll(&p, 1, 10000);
+        waitpid(s->pid, NULL, WNOHANG); /* when it is our own child */
+    }
+    if (s->cgroup && !has_own_pids(c))
+        (void)!cgroup_kill(s->cgroup, SIGKILL, NULL);
+}
+
+int runtime_delete(const struct runtime *rt, const char *id, bool force, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, true, e);
+    if (r == -ENOENT && force)
+        return 0;
+    if (r)
+        return r;
+    enum status status = state_status(&c.state, &c.dir);
+    if (status != STATUS_STOPPED && !force)
+        return err_set(e, -EBUSY, "cannot delete container `%s` that is not stopped: %s", id,
+                       status_name(status));
+    kill_and_wait(&c);
+    if (c.state.cgroup && (r = cgroup_remove(c.state.cgroup, e))) {
+        if (!force)
+            return r;
+        log_warn("oci", "%s", e ? e->text : "the control group could not be removed");
+    }
+    struct config config;
+    bool has_config = !config_load(&config, c.dir.fd, "config.json", NULL);
+    if ((r = container_dir_remove(&c.dir, id, e)))
+        return r;
+    if (has_config) {
+        auto_json json_t *state = state_to_json(&c.state, STATUS_STOPPED, false);
+        hooks_run_all(&config, HOOK_POSTSTOP, state);
+        config_free(&config);
+    }
+    return 0;
+}
+
+int runtime_list(const struct runtime *rt, json_t **out, struct err *e)
+{
+    int root;
+    int r = state_root_open(rt->root, &root, e);
+    if (r)
+        return r;
+    DIR *d = fdopendir(root);
+    json_t *list = json_array();
+    for (struct dirent *f; d && list && (f = readdir(d));) {
+        json_t *one;
+        if (f->d_name[0] != '.' && !runtime_state(rt, f->d_name, &one, NULL))
+            json_array_append_new(list, one);
+    }
+    if (d)
+        closedir(d);
+    else
+        close(root);
+    *out = list;
+    return list && d ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, true, e);
+    if (r)
+        return r;
+    enum status status = state_status(&c.state, &c.dir);
+    if (freeze ? status != STATUS_RUNNING && status != STATUS_CREATED : status != STATUS_PAUSED)
+        return err_set(e, -EINVAL, "cannot %s container `%s`: it is %s", freeze ? "pause" : "resume",
+                       id, status_name(status));
+    if (!c.state.cgroup)
+        return err_set(e, -ENOTSUP, "container `%s` has no control group to freeze", id);
+    return cgroup_freeze(c.state.cgroup, freeze, e);
+}
+
+int runtime_update(const struct runtime *rt, const char *id, json_t *resources, struct err *e)
+{
+    auto_container struct open_container c;
+    struct cgroup_host host;
+    int r = container_open(&c, rt, id, true, e);
+    if (r)
+        return r;
+    if (state_status(&c.state, &c.dir) == STATUS_STOPPED)
+        return err_set(e, -ESRCH, "cannot update container `%s`: it is stopped", id);
+    if (!c.state.cgroup)
+        return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
+    if ((r = cgroup_host_read(&host, e)) || (r = cgroup_set(&host, c.state.cgroup, resources, e)))
+        return r;
+    json_t *devices = json_object_get(resources, "devices");
+    return json_array_size(devices) ? cgroup_set_devices(&host, c.state.cgroup, resources, e) : 0;
+}
+
+int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *n, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, false, e);
+    if (r)
+        return r;
+    if (!c.state.cgroup)
+        return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
+    return cgroup_pids(c.state.cgroup, out, n, e);
+}
+
+int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, false, e);
+    if (r)
+        return r;
+    if (state_status(&c.state, &c.dir) == STATUS_STOPPED)
+        return err_set(e, -ESRCH, "container `%s` is not running", id);
+    if (!c.state.cgroup)
+        return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
+    return cgroup_stats(c.state.cgroup, out, e);
+}
+
+int signal_number(const char *name)
+{
+    char *end;
+    long n = strtol(name, &end, 10);
+    if (*name && !*end)
+        return n > 0 && n < NSIG ? (int)n : 0;
+    if (!strncasecmp(name, "SIG", 3))
+        name += 3;
+    for (int s = 1; s < NSIG; s++) {
+        const char *abbreviation = sigabbrev_np(s);
+        if (abbreviation && !strcasecmp(abbreviation, name))
+            return s;
+    }
+    if (!strncasecmp(name, "RTMIN+", 6) && (n = strtol(name + 6, &end, 10)) >= 0 && !*end &&
+        SIGRTMIN + n <= SIGRTMAX)
+        return SIGRTMIN + (int)n;
+    return 0;
+}

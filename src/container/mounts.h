@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mounts by descriptor: trees are cloned detached, get their attributes, and only then appear at a
+ * target that was resolved inside the root. */
+#ifndef CONTAINER_MOUNTS_H
+#define CONTAINER_MOUNTS_H
+
+#include "container/config.h"
+#include "container/mount_options.h"
+
+/* A detached copy of what fd (or, with a path, path from fd) shows. */
+int mount_clone(int fd, const char *path, bool recursive, bool nofollow, struct err *e) must_check;
+/* attr_set, attr_clear (MOUNT_ATTR_) and propagation (MS_ flag or 0) on a mount. */
+int mount_change(int fd, bool recursive, u64 set, u64 clear, unsigned long propagation,
+                 struct err *e) must_check;
+/* Attaches a detached mount over target. */
+int mount_attach(int mount, int target, struct err *e) must_check;
+/* Clones source read-write or read-only and attaches it: a plain bind mount. */
+int mount_bind(int source, int target, struct err *e) must_check;
+/* Makes ids of a detached mount appear through a user namespace. */
+int mount_idmap(int fd, bool recursive, int userns, struct err *e) must_check;
+
+/* What mounting one entry of config.json needs to know. */
+struct mounter {
+    int root;                 /* the root file system, O_PATH */
+    const struct config *config;
+    bool userns;              /* inside a user namespace */
+    const int *prepared;      /* per mount: a tree cloned outside, or -1 */
+    const char *cgroup;       /* path of the container's group, or NULL */
+};
+int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;
+/* Mounts that must be cloned before the user namespace is entered: sources the mapped root could
+ * not reach, and idmapped ones. fds has config->mount_count entries. */
+int mounts_prepare(const struct config *c, const char *bundle, bool privileged, int *fds,
+                   struct err *e) must_check;
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Serving the process that sets itself up inside the namespaces. */
+#include "container/supervise.h"
+
+#include "container/userns.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+/* One message; what every phase answers the same way is answered here. */
+static int next(struct supervision *s, const struct config *c, struct packet *p, struct err *e)
+{
+    int r = channel_receive(s->channel, p);
+    if (r)
+        return err_set(e, r, "talk to the container's process: %s", err_name(r));
+    if (p->type == MSG_ERROR)
+        return err_set(e, p->value, "%s", p->text);
+    if (p->type == MSG_MAP_IDS) {
+        if ((r = userns_map(s->pid ? s->pid : s->helper, &c->uids, &c->gids, e)) ||
+            (r = channel_send(s->channel, MSG_GO, 0, NULL)))
+            return r;
+        return next(s, c, p, e);
+    }
+    return 0;
+}
+
+int supervise_start(struct supervision *s, const struct config *c, struct err *e)
+{
+    int ends[2];
+    int r = channel_open(ends, e);
+    if (r)
+        return r;
+    s->channel = ends[0];
+    s->spawn->inner->channel = ends[1];
+    bool indirect;
+    pid_t child;
+    r = spawn_start(s->spawn, &child, &indirect, e);
+    close(ends[1]);
+    if (r)
+        return r;
+    if (!indirect) {
+        s->pid = child;
+        return 0;
+    }
+    struct packet p;
+    s->helper = child;
+    if ((r = next(s, c, &p, e)))
+        return r;
+    if (p.type != MSG_PID)
+        return err_set(e, -ECONNRESET, "the process that makes the namespaces died");
+    s->pid = p.value;
+    waitpid(s->helper, NULL, 0);
+    s->helper = 0;
+    return 0;
+}
+
+int supervise_finish(struct supervision *s, const struct config *c, enum message *how,
+                     int (*hooks)(void *ctx, struct err *e), void *ctx, struct err *e)
+{
+    struct packet p;
+    /* Directly started, it first asks for its maps and only then listens for GO. */
+    if (s->spawn->inner->map_ids) {
+        int r = channel_receive(s->channel, &p);
+        if (r || p.type != MSG_MAP_IDS)
+            return err_set(e, r ? r : p.type == MSG_ERROR ? p.value : -ECONNRESET, "%s",
+                           !r && p.type == MSG_ERROR ? p.text : "the container's process died");
+        if ((r = userns_map(s->pid, &c->uids, &c->gids, e)) ||
+            (r = channel_send(s->channel, MSG_GO, 0, NULL)))
+            return r;
+    }
+    int r = channel_send(s->channel, MSG_GO, 0, NULL);
+    if (r && r != -EPIPE)
+        return err_set(e, r, "talk to the container's process: %s", err_name(r));
+    for (;;) {
+        if ((r = next(s, c, &p, e)))
+            return r;
+        if (p.type == MSG_HOOKS) {
+            if ((r = hooks(ctx, e)))
+                return r;
+            (void)!channel_send(s->channel, MSG_GO, 0, NULL);
+        } else if (p.type == MSG_READY || p.type == MSG_EOF) {
+            *how = (enum message)p.type;
+            return 0;
+        } else {
+            return err_set(e, -EPROTO, "unexpected message from the container's process");
+        }
+    }
+}
+
+void supervise_abandon(struct supervision *s)
+{
+    if (s->helper > 0) {
+        kill(s->helper, SIGKILL);
+        waitpid(s->helper, NULL, 0);
+    }
+    if (s->pid > 0) {
+        kill(s->pid, SIGKILL);
+        waitpid(s->pid, NULL, 0);
+    }
+    s->helper = s->pid = 0;
+}
+
+int write_pid_file(const char *path, pid_t pid, struct err *e)
+{
+    char text[16], temporary[4096];
+    if (!path)
+        return 0;
+    int n = snprintf(text, sizeof text, "%d", (int)pid);
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid()) >=
+        sizeof temporary)
+        return err_set(e, -ENAMETOOLONG, "the name of the pid file is too long");
+    auto_close int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int r = fd < 0 ? -errno : write_all(fd, text, (size_t)n);
+    if (!r && rename(temporary, path)) /* whoever waits for it never sees half of it */
+        r = -errno;
+    if (r)
+        unlink(temporary);
+    return r ? err_set(e, r, "write the pid file `%s`: %s", path, err_name(r)) : 0;
+}
+
+int connect_to(const char *path, struct err *e)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    auto_close int place = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0 || place < 0)
+        return fail(e, "open the socket `%s`", path);
+    /* Through the descriptor: sun_path is too short for many real paths. */
+    snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d", place);
+    if (connect(fd, (struct sockaddr *)&a, sizeof a))
+        return fail(e, "connect to the socket `%s`", path);
+    return steal_fd(&fd);
+}
