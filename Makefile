@@ -26,6 +26,10 @@ bench:
 bench-parts: all
 	meson test -C $(BUILD) --no-rebuild --benchmark --verbose
 
+# Start of a container, interleaved with crun and runc (root).
+bench-container: all
+	bench/container.py $(BUILD)/doppel-oci
+
 # Formatting, lint and layers of what differs from main; `make check-all` of everything.
 check:
 	tools/check
@@ -45,4 +49,4 @@ install: all
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
-.PHONY: all run test bench bench-parts check check-all fuzz install format
+.PHONY: all run test bench bench-parts bench-container check check-all fuzz install format

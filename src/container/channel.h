@@ -12,7 +12,7 @@ enum message {
     MSG_HOOKS,       /* child: run the hooks that come before pivot_root */
     MSG_READY,       /* child: set up; waiting for start */
     MSG_ERROR,       /* child: text says why it ends */
-    MSG_GO,          /* runtime: done, go on */
+    MSG_GO,          /* runtime: done, go on; value of the first one: the init's pid */
     MSG_EOF,         /* never sent: the channel is closed */
 };
 

@@ -275,7 +275,6 @@ static int start_init(struct creation *c, struct err *e)
     c->state.pid = c->supervision.pid;
     if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
         return err_set(e, r, "the container's process died at once");
-    json_object_set_new(c->inner_state, "pid", json_integer(c->state.pid));
     if ((r = state_save(&c->state, &c->dir, e)) || (r = describe_for_agent(c, e)) ||
         (r = set_oom_score(c, e)) ||
         (c->cgroup_made &&

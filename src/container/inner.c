@@ -105,6 +105,8 @@ static int go(struct inner *in, struct err *e)
         return r;
     if ((r = channel_receive(in->channel, &p)) || p.type != MSG_GO)
         return err_set(e, r ? r : -ECONNRESET, "the runtime has gone");
+    if (in->state) /* our own getpid() is another number in a pid namespace */
+        json_object_set_new(in->state, "pid", json_integer(p.value));
     setsid(); /* fails only when we lead a session already */
     umask(0);
     auto_close int proc = in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -135,6 +137,7 @@ static int go(struct inner *in, struct err *e)
         in->channel = -1;
         if ((r = wait_for_start(in, e)))
             return r;
+        json_object_set_new(in->state, "status", json_string("created"));
         if ((r = hooks_run(in->config, HOOK_START_CONTAINER, in->state, e)))
             return r;
     }

@@ -74,7 +74,7 @@ int supervise_finish(struct supervision *s, const struct config *c, enum message
             (r = channel_send(s->channel, MSG_GO, 0, NULL)))
             return r;
     }
-    int r = channel_send(s->channel, MSG_GO, 0, NULL);
+    int r = channel_send(s->channel, MSG_GO, s->pid, NULL);
     if (r && r != -EPIPE)
         return err_set(e, r, "talk to the container's process: %s", err_name(r));
     for (;;) {

@@ -74,6 +74,14 @@ run run $id 2>"$dir/err"; expect "a missing program" 1 $?
 expect "is named" 1 "$(grep -c 'No such file or directory' "$dir/err")"
 expect "and leaves nothing" "" "$(run list -q)"
 
+# Hooks: all kinds, in order, each with the state on its standard input.
+bundle '"/bin/true"'
+printf '#!/bin/sh\ngrep -q "\\"pid\\": *[1-9]" && echo "$1" >>%s/hooks\n' "$dir" > hook; chmod +x hook
+hook() { echo "\"$1\": [{\"path\": \"$dir/hook\", \"args\": [\"hook\", \"$1\"]}]"; }
+sed -i "s#\"hostname\"#\"hooks\": {$(hook prestart), $(hook createRuntime), $(hook createContainer), $(hook poststart)}, \"hostname\"#" config.json
+run run $id; expect "run with hooks" 0 $?
+expect "hooks in order" "prestart createRuntime createContainer poststart" "$(echo $(cat "$dir/hooks"))"
+
 # The runtime's file must not be what a container can open and write to [CVE-2019-5736].
 bundle '"/proc/self/exe", "--version"'
 before=$(sha256sum "$oci" | cut -d' ' -f1)

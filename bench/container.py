@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Start to exit of `RUNTIME run` with a busybox `true` bundle, interleaved over the runtimes.
+
+usage: bench/container.py DOPPEL-OCI [ROUNDS]   (root; compares with crun and runc where installed)
+
+crun refuses hosts with both versions of control groups in use; so everything runs in a mount
+namespace of its own from which the version 2 mount is taken away.
+"""
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def hide_hybrid():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x20000) or libc.mount(None, b'/', None, 0x44000, None):
+        sys.exit('bench/container.py: needs root and mount namespaces')
+    libc.umount2(b'/sys/fs/cgroup/unified', 2)
+
+
+def bundle(folder, oci):
+    os.makedirs(f'{folder}/rootfs/bin')
+    shutil.copy(shutil.which('busybox'), f'{folder}/rootfs/bin/true')
+    subprocess.run([oci, 'spec', '--bundle', folder], check=True)
+    with open(f'{folder}/config.json', encoding='utf-8') as f:
+        config = json.load(f)
+    config['process'].update(terminal=False, args=['/bin/true'])
+    config['ociVersion'] = '1.0.2'
+    with open(f'{folder}/config.json', 'w', encoding='utf-8') as f:
+        json.dump(config, f)
+
+
+def once(runtime, folder, state):
+    """Milliseconds and CPU milliseconds."""
+    start = time.perf_counter()
+    pid = os.posix_spawn(runtime, [runtime, '--root', state, 'run', '--bundle', folder, 'bench'],
+                         os.environ)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        sys.exit(f'{runtime}: status {status}')
+    return ((time.perf_counter() - start) * 1e3, (used.ru_utime + used.ru_stime) * 1e3)
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    oci = os.path.abspath(sys.argv[1])
+    hide_hybrid()
+    runtimes = [oci] + [p for p in map(shutil.which, ('crun', 'runc')) if p]
+    times = {r: [] for r in runtimes}
+    with tempfile.TemporaryDirectory() as folder:
+        bundle(f'{folder}/b', oci)
+        for runtime in runtimes:
+            once(runtime, f'{folder}/b', f'{folder}/state-{os.path.basename(runtime)}')
+        for _ in range(rounds):
+            for runtime in runtimes:
+                times[runtime].append(once(runtime, f'{folder}/b',
+                                           f'{folder}/state-{os.path.basename(runtime)}'))
+    print(f'{rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; milliseconds')
+    print(f'{"":24}{"min":>8}{"p10":>8}{"median":>8}{"p90":>8}{"CPU":>8}')
+    for runtime in runtimes:
+        wall = sorted(t[0] for t in times[runtime])
+        cpu = sorted(t[1] for t in times[runtime])
+        at = lambda q: wall[min(len(wall) - 1, int(q * len(wall)))]
+        print(f'{os.path.basename(runtime):24}{wall[0]:8.1f}{at(.1):8.1f}{at(.5):8.1f}{at(.9):8.1f}'
+              f'{cpu[len(cpu) // 2]:8.1f}')
+
+
+if __name__ == '__main__':
+    main()
