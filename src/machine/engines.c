@@ -17,7 +17,7 @@ const struct engine_ops *const *machine_engines(void)
     return engines;
 }
 
-/* KVM where it is real and fast, else what runs everywhere. */
+/* KVM where it is real and fast, else the translator, else what runs everywhere. */
 static void choose_best(const struct engine_ops **out, char *reason, size_t size)
 {
     struct kvm_probe probe;
@@ -28,8 +28,9 @@ static void choose_best(const struct engine_ops **out, char *reason, size_t size
         str_format(reason, size, "kvm: the processor's own virtualization is available");
         return;
     }
-    *out = &engine_interpret;
-    str_format(reason, size, "interpret: %s", why.text);
+    bool code = engine_translate.probe(NULL) == 0;
+    *out = code ? &engine_translate : &engine_interpret;
+    str_format(reason, size, "%s: %s", (*out)->name, why.text);
 }
 
 int machine_choose_engine(const char *name, const struct engine_ops **out, char *reason,
