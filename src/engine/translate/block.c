@@ -95,22 +95,15 @@ static void emit_exits(struct lower *l)
     }
 }
 
-/* Is it the target that was looked up, in the running context? Then this is the page. Another target
- * may need the flags even where this block does not. */
+/* Is it the target that was looked up, in the running context? Then this is the page. */
 static void emit_way_in(struct lower *l, unsigned offset)
 {
     struct emit *e = &l->e;
-    lower_save_flags(l);
-    lower_slot(l);
     emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
-    u8 *other = emit_jcc_open(e, CC_NE);
+    emit_jcc(e, CC_NE, l->t->exit_jump);
     emit_table(e, 0x8b, T1, 3, AT(indirect) + (i32)offsetof(struct indirect, context));
     emit_state(e, REX_W, 0x3b, T1, AT(context));
-    u8 *found = emit_jcc_open(e, CC_E);
-    emit_land(e, other);
-    lower_restore_flags(l);
-    emit_jump(e, l->t->exit_jump);
-    emit_land(e, found);
+    emit_jcc(e, CC_NE, l->t->exit_jump);
     if (l->flags_live)
         lower_restore_flags(l);
     emit_lea(e, T0, T0, -(i32)offset);
@@ -159,11 +152,13 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
         l->offset = offset;
         l->next = offset + insn[k].len;
         l->flags_live = live[k];
+        l->keep_saved = l->flags_saved = false;
         lower_one(l);
         bytes += insn[k].len;
         offset = l->next;
     }
     lower_goto(l, offset, -1);
+    l->flags_saved = false;
     emit_slows(l);
     emit_exits(l);
     tr->dead = emit_rx(&l->e, l->e.p);

@@ -19,6 +19,8 @@ struct lower {
     const u8 *code;
     unsigned offset, next;        /* in the page: of it, behind it */
     bool flags_live;              /* a flag of before it is used later, or by itself */
+    bool keep_saved;              /* it ends in lower_indirect(): no need to restore flags */
+    bool flags_saved;             /* they are in flags_check, not in the host's register */
     bool vector_known;            /* the guest's vector registers are in the host's here */
 
     /* Out of line, behind the block: callouts of instructions whose quick way is closed. */
@@ -86,7 +88,8 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
 bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
                        enum x86_access access, unsigned align);
 
-/* lower_control.c: to the target in T0, which may be anywhere. */
+/* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in
+ * flags_check. */
 void lower_indirect(struct lower *l);
 /* T1 = 4 * slot of T0 in the indirect table. */
 void lower_slot(struct lower *l);

@@ -13,6 +13,8 @@ void lower_slot(struct lower *l)
 void lower_indirect(struct lower *l)
 {
     struct emit *e = &l->e;
+    if (!l->flags_saved)
+        lower_save_flags(l);
     emit_state(e, 0, 0xc7, 0, AT(last_indirect));
     emit32(e, callout_name(l->t, l->bound, l->offset));
     lower_slot(l);
@@ -51,17 +53,21 @@ static void load_target(struct lower *l)
 
 static bool call(struct lower *l, bool direct, i64 target)
 {
+    bool near = direct && target >= 0 && target < PAGE_SIZE;
+    l->keep_saved = !near;
     if (!direct) {
         load_target(l);
         emit_store(&l->e, T0, AT(target));
     }
     push_return(l);
-    if (direct) {
+    if (near) {
         lower_goto(l, target, -1);
-    } else {
-        emit_load(&l->e, T0, AT(target));
-        lower_indirect(l);
+        return true;
     }
+    emit_load(&l->e, T0, direct ? AT(page) : AT(target));
+    if (direct)
+        emit_lea(&l->e, T0, T0, (i32)target);
+    lower_indirect(l);
     return true;
 }
 
@@ -70,6 +76,7 @@ static bool jump(struct lower *l, bool direct, i64 target)
     if (direct) {
         lower_goto(l, target, -1);
     } else {
+        l->keep_saved = true;
         load_target(l);
         lower_indirect(l);
     }
@@ -78,6 +85,7 @@ static bool jump(struct lower *l, bool direct, i64 target)
 
 static bool ret(struct lower *l)
 {
+    l->keep_saved = true;
     emit_move(&l->e, T0, GUEST_SP);
     lower_check(l, 8, X86_READ, 0);
     emit_guest(&l->e, REX_W, 0x8b, T0);

@@ -106,7 +106,7 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     i32 entry = AT(soft.cpu.tlb) +
                 (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
     _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10, "see the shift and mask");
-    if (l->flags_live)
+    if (l->flags_live && !l->flags_saved)
         lower_save_flags(l);
     if (align) {
         EMIT(e, 0x41, 0xf7, 0xc2); /* test r10d, imm32 */
@@ -120,6 +120,7 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     emit32(e, 4096 - size);
     lower_slow(l, CC_A, l->flags_live);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
-    if (l->flags_live)
+    l->flags_saved = l->flags_live && l->keep_saved;
+    if (l->flags_live && !l->flags_saved)
         lower_restore_flags(l);
 }

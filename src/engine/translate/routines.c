@@ -87,6 +87,13 @@ void translate_routines(struct translator *t)
     emit_return(&e, 0);
     t->exit_link = emit_exit(&e, EXIT_LINK, emit_rx(&e, leave));
     t->exit_at = emit_exit(&e, EXIT_AT, emit_rx(&e, leave));
-    t->exit_jump = emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
+    u8 *jump = e.p;
+    emit_move(&e, T1, X86_RAX); /* flags from where lower_indirect() left them */
+    emit8(&e, 0x0f);
+    emit_state(&e, 0, 0xb7, X86_RAX, AT(flags_check));
+    EMIT(&e, 0x04, 0x7f, 0x9e);
+    emit_move(&e, X86_RAX, T1);
+    emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
+    t->exit_jump = emit_rx(&e, jump);
     t->code_first = t->code_at = (u8 *)align_up((u64)(uintptr_t)e.p, 64);
 }
