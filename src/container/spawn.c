@@ -211,6 +211,7 @@ int spawn_start(struct spawn *s, pid_t *child, bool *indirect, struct err *e)
     if (pid < 0)
         return fail(e, "create the container's process");
     if (!pid) {
+        close(s->runtime_end);
         if (*indirect)
             helper_main(s);
         else

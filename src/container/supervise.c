@@ -40,6 +40,7 @@ int supervise_start(struct supervision *s, const struct config *c, struct err *e
     s->spawn->inner->channel = ends[1];
     bool indirect;
     pid_t child;
+    s->spawn->runtime_end = ends[0];
     r = spawn_start(s->spawn, &child, &indirect, e);
     close(ends[1]);
     if (r)

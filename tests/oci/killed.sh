@@ -31,6 +31,7 @@ for step in $(seq 0 40); do
     left=$(run list -q; find /sys/fs/cgroup -maxdepth 4 -name $id 2>/dev/null)
     [ -z "$left" ] || { echo "NOT OK: step $step: left: $left"; bad=1; }
 done
+pgrep -f "state run -d $id\$" >/dev/null && { echo "NOT OK: processes are left"; bad=1; }
 for round in 1 2 3 4 5; do
     run create $id 2>/dev/null & a=$!
     run create $id 2>/dev/null & b=$!
