@@ -31,6 +31,8 @@ enum memory_event_kind {
     MEMORY_UNMAP,
     MEMORY_PROTECT,      /* the dirty log was fetched: the next store to each page counts again */
     MEMORY_LOG_ON, MEMORY_LOG_OFF,
+    MEMORY_LOG_SYNC,     /* the log is about to be fetched: an engine that keeps one of its own adds
+                            it by guest_memory_written */
     MEMORY_CODE_WRITTEN, /* somebody stored into [start, start+size), which touches a code page */
 };
 struct memory_event {

@@ -122,6 +122,8 @@ void guest_memory_log_stop(struct guest_memory *m)
 void guest_memory_log_fetch(struct guest_memory *m, const struct ram_block *b, u64 *bitmap)
 {
     u64 *dirty = m->map[b - m->block].dirty;
+    memory_tell(m, &(struct memory_event){.kind = MEMORY_LOG_SYNC, .start = b->start,
+                                          .size = b->size});
     for (u64 i = 0; i < bitmap_bytes(b->size) / sizeof(u64); i++)
         bitmap[i] = dirty ? __atomic_exchange_n(&dirty[i], 0, __ATOMIC_SEQ_CST) : 0;
     memory_tell(m, &(struct memory_event){.kind = MEMORY_PROTECT, .start = b->start,

@@ -42,4 +42,7 @@ u64 rig_peek(struct rig *r, u64 pa);
 void rig_poke(struct rig *r, u64 pa, u64 value);
 void rig_close(struct rig *r);
 
+/* The dirty log sees what a guest that counts at RIG_COUNTER stores, and again after each fetch. */
+void rig_check_dirty_log(const struct engine_ops *engine, struct guest counts);
+
 #endif

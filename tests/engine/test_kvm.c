@@ -87,6 +87,11 @@ static void reset_starts_again(void **state)
     rig_close(&r);
 }
 
+static void dirty_log_sees_guest_stores(void **state)
+{
+    rig_check_dirty_log(&engine_kvm, GUEST_OF(guest_count, false));
+}
+
 static void instructions_are_finished_and_counted(void **state)
 {
     (void)state;
@@ -168,6 +173,7 @@ int main(void)
         cmocka_unit_test(sleeping_processor_stops),
         cmocka_unit_test(kicks_are_not_lost),
         cmocka_unit_test(reset_starts_again),
+        cmocka_unit_test(dirty_log_sees_guest_stores),
         cmocka_unit_test(instructions_are_finished_and_counted),
         cmocka_unit_test(errors_have_cause_and_cure),
     };

@@ -69,6 +69,26 @@ static void set_logging(struct kvm_vm *k, bool on)
     }
 }
 
+/* KVM logs what the guest stores; reading its log clears it and protects the pages again. */
+static void sync_log(struct vm *vm, u64 start, u64 size)
+{
+    struct kvm_vm *k = kvm_vm_of(vm);
+    with_lock(&k->lock);
+    for (unsigned i = 0; i < KVM_SLOTS_MAX; i++) {
+        struct kvm_slot *s = &k->slot[i];
+        if (!s->used || !s->log || s->start < start || s->start - start >= size)
+            continue;
+        u64 pages = s->size / 4096;
+        auto_free u64 *bits = mem_alloc_array((pages + 63) / 64, sizeof *bits);
+        struct kvm_dirty_log log = {.slot = i, .dirty_bitmap = bits};
+        /* Without the log every page may have changed. */
+        bool known = bits && kvm_ioctl(k->fd, KVM_GET_DIRTY_LOG, &log) >= 0;
+        for (u64 n = 0; n < pages; n++)
+            if (!known || bits[n / 64] >> (n % 64) & 1)
+                guest_memory_written(vm->memory, gpa(s->start + n * 4096), 4096);
+    }
+}
+
 static void memory_event(struct vm *vm, const struct memory_event *ev)
 {
     struct kvm_vm *k = kvm_vm_of(vm);
@@ -78,6 +98,7 @@ static void memory_event(struct vm *vm, const struct memory_event *ev)
     case MEMORY_MAP: map_slot(k, ev->start, ev->size, ev->host, ev->read_only); break;
     case MEMORY_UNMAP: unmap_slot(k, ev->start, ev->size); break;
     case MEMORY_LOG_ON: set_logging(k, true); break;
+    case MEMORY_LOG_SYNC: sync_log(vm, ev->start, ev->size); break;
     case MEMORY_LOG_OFF: set_logging(k, false); break;
     default: break; /* KVM sees writes to code by itself */
     }

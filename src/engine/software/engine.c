@@ -111,6 +111,7 @@ void soft_memory_event(struct vm *vm, const struct memory_event *ev)
         break;
     case MEMORY_MAP: /* known since vm_init */
     case MEMORY_UNMAP:
+    case MEMORY_LOG_SYNC: /* our stores are in the log already */
     case MEMORY_LOG_OFF: /* slow pages become free as they are used */
         break;
     }
