@@ -307,7 +307,7 @@ static int command_list(int argc, char **argv)
     return 0;
 }
 
-/* Grows a vector ended by NULL; its memory lives as long as the process. */
+/* Grows a vector ended by NULL. */
 static void append(const char ***list, size_t *n, const char *s)
 {
     const char **more = realloc(*list, (*n + 2) * sizeof *more);
@@ -385,7 +385,11 @@ static int command_exec(int argc, char **argv)
         return usage("exec", "--preserve-fds is out of range");
     if ((r = protect()))
         return r;
-    return runtime_exec(&oci.rt, &o, &status, &e) ? failure(&e) : status;
+    r = runtime_exec(&oci.rt, &o, &status, &e) ? failure(&e) : status;
+    free(o.env);
+    free(o.caps);
+    free(o.args);
+    return r;
 }
 
 static int command_ps(int argc, char **argv)

@@ -205,7 +205,6 @@ static int drop_bounding(u64 keep, struct err *e)
 /* A set cannot hold what the kernel does not know, nor what we do not have ourselves. */
 static int set_caps(const struct process *p, struct err *e)
 {
-    auto_c_free char *unused = NULL;
     cap_t caps = cap_init();
     if (!caps)
         return err_set(e, -ENOMEM, "out of memory");
