@@ -34,7 +34,9 @@ static void record_level(void *ctx, unsigned n, bool level)
 static void record_msi(void *ctx, u64 addr, u32 data)
 {
     struct pci_machine *m = ctx;
-    m->msi_data[m->msi_count++ % TEST_MSI_MAX] = data;
+    m->msi_data[m->msi_count % TEST_MSI_MAX] = data;
+    /* Only the device's lock holder comes here; the tests' threads watch the count. */
+    __atomic_store_n(&m->msi_count, m->msi_count + 1, __ATOMIC_RELEASE);
 }
 
 static void record_reset(void *ctx)
