@@ -42,8 +42,9 @@ static unsigned long theirs(const struct code_file *f, bool full)
     for (unsigned s = 0; s < f->sections; s++) {
         const u8 *p = f->section[s].code, *end = p + f->section[s].size;
         for (; end - p >= X86_MAX_INSN; count++) {
-            ZyanStatus r = full ? ZydisDecoderDecodeFull(&d, p, X86_MAX_INSN, &insn, operands)
-                                : ZydisDecoderDecodeInstruction(&d, &context, p, X86_MAX_INSN, &insn);
+            ZyanStatus r =
+                full ? ZydisDecoderDecodeFull(&d, p, X86_MAX_INSN, &insn, operands)
+                     : ZydisDecoderDecodeInstruction(&d, &context, p, X86_MAX_INSN, &insn);
             p += ZYAN_SUCCESS(r) ? insn.length : 1;
         }
     }

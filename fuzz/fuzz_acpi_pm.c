@@ -23,7 +23,10 @@ static void event(struct device *d, u8 n, u8 v)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct device_fuzz f = {
-        .type = &acpi_pm_type, .region_size = {ACPI_PM_SIZE}, .plug = plug, .event = event,
+        .type = &acpi_pm_type,
+        .region_size = {ACPI_PM_SIZE},
+        .plug = plug,
+        .event = event,
     };
     return device_fuzz_run(&f, data, size);
 }

@@ -18,7 +18,9 @@ static void plug(struct device_fuzz *f, struct device *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct device_fuzz f = {
-        .type = &hpet_type, .region_size = {HPET_SIZE}, .plug = plug,
+        .type = &hpet_type,
+        .region_size = {HPET_SIZE},
+        .plug = plug,
     };
     return device_fuzz_run(&f, data, size);
 }

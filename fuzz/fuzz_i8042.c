@@ -12,7 +12,9 @@ static void plug(struct device_fuzz *f, struct device *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct device_fuzz f = {
-        .type = &i8042_type, .region_size = {1, 1}, .plug = plug,
+        .type = &i8042_type,
+        .region_size = {1, 1},
+        .plug = plug,
     };
     return device_fuzz_run(&f, data, size);
 }

@@ -43,14 +43,17 @@ static void step(void)
     struct vcpu *v = &bench.cpu[op >> 4 & 3];
     u64 val;
     switch (op & 15) {
-    case 0: case 1: case 2: {
+    case 0:
+    case 1:
+    case 2: {
         u32 off = (u32)(take(1) << 4);
         val = take(op & 1 ? 1 : 4);
         lapic_mmio(v, off, 4, true, &val);
         break;
     }
     case 3: lapic_mmio(v, take(2) & 0xfff, 1u << (op >> 6), false, &val); break;
-    case 4: case 5: {
+    case 4:
+    case 5: {
         u32 index = 0x800 | (u32)take(1);
         val = take(op & 1 ? 1 : 8);
         (void)lapic_msr(v, index, true, &val);

@@ -30,18 +30,31 @@ static void parse(const char *text, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const values[] = {
-        "null", "1", "-1", "18446744073709551615", "1e300", "\"x\"", "\"/a\"", "[]", "{}", "true",
-        "[{}]", "[\"ro\",\"rbind\"]", "[{\"type\":\"pid\"}]", "[{\"type\":\"uts\",\"path\":\"/x\"}]",
-        "{\"path\":\"r\"}", "{\"args\":[\"a\"],\"cwd\":\"/\"}",
-        "[{\"destination\":\"/p\",\"options\":[\"ro\"]}]"};
-    static const char *const keys[] = {"process", "root", "mounts", "hooks", "linux", "hostname",
-                                       "annotations"};
-    static const char *const inner[] = {"namespaces", "devices", "resources", "seccomp", "sysctl",
-                                        "uidMappings", "maskedPaths", "timeOffsets"};
+    static const char *const values[] = {"null",
+                                         "1",
+                                         "-1",
+                                         "18446744073709551615",
+                                         "1e300",
+                                         "\"x\"",
+                                         "\"/a\"",
+                                         "[]",
+                                         "{}",
+                                         "true",
+                                         "[{}]",
+                                         "[\"ro\",\"rbind\"]",
+                                         "[{\"type\":\"pid\"}]",
+                                         "[{\"type\":\"uts\",\"path\":\"/x\"}]",
+                                         "{\"path\":\"r\"}",
+                                         "{\"args\":[\"a\"],\"cwd\":\"/\"}",
+                                         "[{\"destination\":\"/p\",\"options\":[\"ro\"]}]"};
+    static const char *const keys[] = {"process", "root",     "mounts",     "hooks",
+                                       "linux",   "hostname", "annotations"};
+    static const char *const inner[] = {"namespaces", "devices",     "resources",   "seccomp",
+                                        "sysctl",     "uidMappings", "maskedPaths", "timeOffsets"};
     static char text[65536];
     parse((const char *)data, size);
-    size_t n = (size_t)snprintf(text, sizeof text, "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"}");
+    size_t n =
+        (size_t)snprintf(text, sizeof text, "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"}");
     for (size_t i = 0; i + 2 < size && i < 300 && n < sizeof text - 512; i += 3) {
         const char *value = values[data[i + 1] % ARRAY_LEN(values)];
         if (data[i] & 1)

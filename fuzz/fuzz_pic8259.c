@@ -21,7 +21,10 @@ static void event(struct device *d, u8 n, u8 v)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct device_fuzz f = {
-        .type = &pic8259_type, .region_size = {2, 2, 2}, .plug = plug, .event = event,
+        .type = &pic8259_type,
+        .region_size = {2, 2, 2},
+        .plug = plug,
+        .event = event,
     };
     return device_fuzz_run(&f, data, size);
 }

@@ -15,7 +15,9 @@ static void plug(struct device_fuzz *f, struct device *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct device_fuzz f = {
-        .type = &uart16550_type, .region_size = {8}, .plug = plug,
+        .type = &uart16550_type,
+        .region_size = {8},
+        .plug = plug,
     };
     return device_fuzz_run(&f, data, size);
 }

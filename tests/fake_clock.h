@@ -56,7 +56,7 @@ static inline void fake_clock_advance(struct fake_clock *f, u64 ns)
     u64 end = f->now_ns + ns;
     for (;;) {
         struct vtimer *due = NULL;
-        list_for_each(n, &f->timers) {
+        list_for_each (n, &f->timers) {
             struct vtimer *t = list_entry(n, struct vtimer, node);
             if (t->deadline_ns <= end && (!due || t->deadline_ns < due->deadline_ns))
                 due = t;

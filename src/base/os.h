@@ -43,8 +43,8 @@ void os_thread_join(struct os_thread *t);
 /* Interrupts a blocking system call of the thread (EINTR); async-signal-safe. */
 void os_thread_interrupt(struct os_thread *t);
 
-/* How long the calling thread, one that os_thread_create made, has waited for a processor although it could run; 0 where the host
- * does not tell. */
+/* How long the calling thread, one that os_thread_create made, has waited for a processor although
+ * it could run; 0 where the host does not tell. */
 u64 os_thread_delay_ns(void);
 
 /* Monotonic nanoseconds; wall-clock nanoseconds since 1970. Any thread. */

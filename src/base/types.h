@@ -50,7 +50,7 @@ static inline gpa_t gpa(u64 v)
 #define BUILT_WITH_SANITIZER 0
 #endif
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define MIN(a, b)                                                                                  \
     ({                                                                                             \
@@ -65,12 +65,12 @@ static inline gpa_t gpa(u64 v)
         max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
     })
 
-#define likely(x)      __builtin_expect(!!(x), 1)
-#define unlikely(x)    __builtin_expect(!!(x), 0)
-#define must_check     __attribute__((warn_unused_result))
-#define noinline       __attribute__((noinline))
-#define always_inline  inline __attribute__((always_inline))
-#define cold           __attribute__((__cold__, __noinline__))
+#define likely(x)         __builtin_expect(!!(x), 1)
+#define unlikely(x)       __builtin_expect(!!(x), 0)
+#define must_check        __attribute__((warn_unused_result))
+#define noinline          __attribute__((noinline))
+#define always_inline     inline __attribute__((always_inline))
+#define cold              __attribute__((__cold__, __noinline__))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define KiB ((u64)1 << 10)

@@ -3,8 +3,8 @@
  * is why it has its own table instead of doppel's. */
 #include "cli/oci.h"
 
-#include "cli/command.h"
 #include "base/log.h"
+#include "cli/command.h"
 #include "container/runtime.h"
 
 #include <dirent.h>
@@ -291,7 +291,8 @@ static int command_list(int argc, char **argv)
     if (!quiet)
         printf("%-24s %-8s %-9s %-40s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED",
                "OWNER");
-    json_array_foreach(list, i, one) {
+    json_array_foreach(list, i, one)
+    {
         const char *id = json_string_value(json_object_get(one, "id"));
         if (quiet)
             puts(id);
@@ -320,8 +321,18 @@ static void append(const char ***list, size_t *n, const char *s)
 
 static int command_exec(int argc, char **argv)
 {
-    enum { PID_FILE = 256, CONSOLE, CWD, LABEL, APPARMOR, NNP, PRESERVE, IGNORE_PAUSED, CGROUP,
-           NO_SUBREAPER };
+    enum {
+        PID_FILE = 256,
+        CONSOLE,
+        CWD,
+        LABEL,
+        APPARMOR,
+        NNP,
+        PRESERVE,
+        IGNORE_PAUSED,
+        CGROUP,
+        NO_SUBREAPER
+    };
     static const struct option options[] = {
         {"process", required_argument, NULL, 'p'},
         {"tty", no_argument, NULL, 't'},
@@ -446,7 +457,8 @@ static int command_spec(int argc, char **argv)
             return usage("spec", "invalid option");
     }
     int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd = dir < 0 ? -1 : openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int fd =
+        dir < 0 ? -1 : openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0) {
         err_set(&e, -errno, "write `%s/config.json`: %s", bundle, err_name(errno));
         return failure(&e);
@@ -521,9 +533,11 @@ static json_t *read_resources(const char *path)
 
 static int command_update(int argc, char **argv)
 {
-    struct option options[ARRAY_LEN(update_flags) + 2] = {{"resources", required_argument, NULL, 'r'}};
+    struct option options[ARRAY_LEN(update_flags) + 2] = {
+        {"resources", required_argument, NULL, 'r'}};
     for (size_t i = 0; i < ARRAY_LEN(update_flags); i++)
-        options[i + 1] = (struct option){update_flags[i].flag, required_argument, NULL, 256 + (int)i};
+        options[i + 1] =
+            (struct option){update_flags[i].flag, required_argument, NULL, 256 + (int)i};
     json_t *resources = json_object();
     const char *id;
     struct err e;
@@ -660,9 +674,7 @@ static int parse_global(int argc, char **argv, int *status)
     for (int c; (c = getopt_long(argc, argv, "+vh", options, NULL)) >= 0;) {
         switch (c) {
         case ROOT: oci.rt.root = optarg; break;
-        case LOG:
-            oci.log = !strncmp(optarg, "file:", 5) ? optarg + 5 : optarg;
-            break;
+        case LOG: oci.log = !strncmp(optarg, "file:", 5) ? optarg + 5 : optarg; break;
         case FORMAT:
             if (strcmp(optarg, "json") && strcmp(optarg, "text")) {
                 *status = usage("--log-format", "text or json is expected");

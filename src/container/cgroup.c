@@ -54,8 +54,8 @@ static void add_mount(struct cgroup_host *host, char *line)
             for (size_t i = 0; i < ARRAY_LEN(skip); i++)
                 plain |= !strcmp(o, skip[i]);
             if (!plain && used + strlen(o) + 2 < sizeof h->controllers)
-                used += (size_t)snprintf(h->controllers + used, sizeof h->controllers - used, "%s,",
-                                         o);
+                used +=
+                    (size_t)snprintf(h->controllers + used, sizeof h->controllers - used, "%s,", o);
         }
     }
     for (unsigned i = 0; i < host->n; i++) /* the same hierarchy mounted twice */
@@ -210,7 +210,8 @@ static int make_in(const struct cgroup_hierarchy *h, const char *path, struct er
         full[i] = '\0';
         if (h->v2)
             enable_controllers(dir);
-        int r = mkdir(full, 0755) && errno != EEXIST ? fail(e, "create control group `%s`", full) : 0;
+        int r =
+            mkdir(full, 0755) && errno != EEXIST ? fail(e, "create control group `%s`", full) : 0;
         int next = r ? -1 : open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (!r && next < 0)
             r = fail(e, "open control group `%s`", full);

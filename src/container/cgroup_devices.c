@@ -11,11 +11,11 @@
 #include <sys/syscall.h>
 
 static const struct device_rule always_allowed[] = {
-    {true, 'c', -1, -1, DEVICE_MKNOD}, {true, 'b', -1, -1, DEVICE_MKNOD},
-    {true, 'c', 1, 3, 7} /* null */,   {true, 'c', 1, 5, 7} /* zero */,
-    {true, 'c', 1, 7, 7} /* full */,   {true, 'c', 1, 8, 7} /* random */,
+    {true, 'c', -1, -1, DEVICE_MKNOD},  {true, 'b', -1, -1, DEVICE_MKNOD},
+    {true, 'c', 1, 3, 7} /* null */,    {true, 'c', 1, 5, 7} /* zero */,
+    {true, 'c', 1, 7, 7} /* full */,    {true, 'c', 1, 8, 7} /* random */,
     {true, 'c', 1, 9, 7} /* urandom */, {true, 'c', 5, 0, 7} /* tty */,
-    {true, 'c', 5, 2, 7} /* ptmx */,   {true, 'c', 136, -1, 7} /* pts */,
+    {true, 'c', 5, 2, 7} /* ptmx */,    {true, 'c', 136, -1, 7} /* pts */,
 };
 
 int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n, struct err *e)
@@ -49,7 +49,9 @@ int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n
             return err_set(e, -EINVAL, "config: device number out of range in a device rule");
         q->type = !*type ? 'a' : *type == 'u' ? 'c' : *type;
         for (; *access; access++)
-            q->access |= *access == 'r' ? DEVICE_READ : *access == 'w' ? DEVICE_WRITE : DEVICE_MKNOD;
+            q->access |= *access == 'r'   ? DEVICE_READ
+                         : *access == 'w' ? DEVICE_WRITE
+                                          : DEVICE_MKNOD;
         if (!q->access)
             q->access = 7;
     }
@@ -87,8 +89,8 @@ unsigned device_rules_compile(const struct device_rule *rules, unsigned n, struc
 {
     unsigned k = 0;
 #define EMIT(c, d, s, o, i)                                                                        \
-    (out[k++] = (struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (i16)(o),    \
-                                  .imm = (i32)(i)})
+    (out[k++] = (struct bpf_insn){                                                                 \
+         .code = (c), .dst_reg = (d), .src_reg = (s), .off = (i16)(o), .imm = (i32)(i)})
     EMIT(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0);
     EMIT(BPF_ALU | BPF_AND | BPF_K, 2, 0, 0, 0xffff);
     EMIT(BPF_LDX | BPF_MEM | BPF_W, 3, 1, 0, 0);
@@ -155,9 +157,8 @@ static int attach_program(int dir, int program, struct err *e)
     for (u32 i = 0; i < had; i++) {
         union bpf_attr get = {.prog_id = old[i]};
         auto_close int fd = bpf(BPF_PROG_GET_FD_BY_ID, &get);
-        union bpf_attr detach = {.target_fd = (u32)dir,
-                                 .attach_bpf_fd = (u32)fd,
-                                 .attach_type = BPF_CGROUP_DEVICE};
+        union bpf_attr detach = {
+            .target_fd = (u32)dir, .attach_bpf_fd = (u32)fd, .attach_type = BPF_CGROUP_DEVICE};
         if (fd < 0 || bpf(BPF_PROG_DETACH, &detach))
             return fail(e, "detach the old device filter from the control group");
     }

@@ -26,8 +26,9 @@ static int put(const struct target *t, const char *controller, const char *v1, c
         return err_set(e, -ENOTSUP, "resources: control group controller `%s` is not available",
                        controller);
     if (!file)
-        return err_set(e, -ENOTSUP, "resources: `%s` has no equivalent of `%s` in control groups v2",
-                       controller, v1);
+        return err_set(e, -ENOTSUP,
+                       "resources: `%s` has no equivalent of `%s` in control groups v2", controller,
+                       v1);
     auto_close int dir = cgroup_open(h, t->path, e);
     return dir < 0 ? dir : file_write(dir, file, value, e);
 }
@@ -83,12 +84,12 @@ static int set_memory(const struct target *t, json_t *m, struct err *e)
     if (v2) {
         if (has_swap) { /* version 2 counts swap alone, OCI memory and swap together */
             i64 only = swap < 0 || limit < 0 ? -1 : swap - limit;
-            if ((r = put(t, "memory", "", "memory.swap.max",
-                         limit_text(a, sizeof a, only, true), e)))
+            if ((r = put(t, "memory", "", "memory.swap.max", limit_text(a, sizeof a, only, true),
+                         e)))
                 return r;
         }
-        if (has_limit && (r = put(t, "memory", "", "memory.max",
-                                  limit_text(a, sizeof a, limit, true), e)))
+        if (has_limit &&
+            (r = put(t, "memory", "", "memory.max", limit_text(a, sizeof a, limit, true), e)))
             return r;
     } else if (has_limit || has_swap) {
         /* limit <= swap must hold after each write: growing starts with swap. */
@@ -266,16 +267,16 @@ static int set_block_io(const struct target *t, json_t *b, struct err *e)
         if ((r = put(t, v2 ? "io" : "blkio", "blkio.leaf_weight", NULL, text, e)))
             return r;
     }
-    (void)((r = set_block_devices(t, b, "weightDevice", "weight", "blkio.weight_device", "io.bfq.weight",
-                           "", e)) ||
-        (r = set_block_devices(t, b, "throttleReadBpsDevice", "rate",
-                               "blkio.throttle.read_bps_device", "io.max", "rbps=", e)) ||
-        (r = set_block_devices(t, b, "throttleWriteBpsDevice", "rate",
-                               "blkio.throttle.write_bps_device", "io.max", "wbps=", e)) ||
-        (r = set_block_devices(t, b, "throttleReadIOPSDevice", "rate",
-                               "blkio.throttle.read_iops_device", "io.max", "riops=", e)) ||
-        (r = set_block_devices(t, b, "throttleWriteIOPSDevice", "rate",
-                               "blkio.throttle.write_iops_device", "io.max", "wiops=", e)));
+    (void)((r = set_block_devices(t, b, "weightDevice", "weight", "blkio.weight_device",
+                                  "io.bfq.weight", "", e)) ||
+           (r = set_block_devices(t, b, "throttleReadBpsDevice", "rate",
+                                  "blkio.throttle.read_bps_device", "io.max", "rbps=", e)) ||
+           (r = set_block_devices(t, b, "throttleWriteBpsDevice", "rate",
+                                  "blkio.throttle.write_bps_device", "io.max", "wbps=", e)) ||
+           (r = set_block_devices(t, b, "throttleReadIOPSDevice", "rate",
+                                  "blkio.throttle.read_iops_device", "io.max", "riops=", e)) ||
+           (r = set_block_devices(t, b, "throttleWriteIOPSDevice", "rate",
+                                  "blkio.throttle.write_iops_device", "io.max", "wiops=", e)));
     return r;
 }
 
@@ -343,7 +344,8 @@ static int set_rdma(const struct target *t, json_t *o, struct err *e)
 {
     const char *device;
     json_t *limits;
-    json_object_foreach(o, device, limits) {
+    json_object_foreach(o, device, limits)
+    {
         u32 handles = 0, objects = 0;
         bool has_handles, has_objects;
         char a[32] = "max", b[32] = "max", text[192];
@@ -370,7 +372,8 @@ static int set_unified(const struct target *t, json_t *o, struct err *e)
     const char *file;
     json_t *value;
     const struct cgroup_hierarchy *h = cgroup_v2(t->host);
-    json_object_foreach(o, file, value) {
+    json_object_foreach(o, file, value)
+    {
         if (!json_is_string(value) || strchr(file, '/') || !strchr(file, '.') ||
             !strncmp(file, "cgroup.procs", 12))
             return err_set(e, -EINVAL, "resources: invalid member `unified.%s`", file);
@@ -398,10 +401,14 @@ int cgroup_set(const struct cgroup_host *host, const char *path, json_t *resourc
         bool array;
         int (*set)(const struct target *, json_t *, struct err *);
     } sections[] = {
-        {"memory", false, set_memory},   {"cpu", false, set_cpu},
-        {"blockIO", false, set_block_io}, {"pids", false, set_pids},
-        {"hugepageLimits", true, set_hugetlb}, {"network", false, set_network},
-        {"rdma", false, set_rdma},       {"unified", false, set_unified},
+        {"memory", false, set_memory},
+        {"cpu", false, set_cpu},
+        {"blockIO", false, set_block_io},
+        {"pids", false, set_pids},
+        {"hugepageLimits", true, set_hugetlb},
+        {"network", false, set_network},
+        {"rdma", false, set_rdma},
+        {"unified", false, set_unified},
     };
     struct target t = {host, path};
     for (unsigned i = 0; i < ARRAY_LEN(sections); i++) {

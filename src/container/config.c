@@ -75,12 +75,12 @@ int config_id_maps(struct config *c, json_t *o, const char *where, const char *k
             return err_set(e, -EINVAL, "config: `%s.%s[%zu]` is not an object", where, key, i);
         bool has[3] = {false, false, false};
         (void)((r = json_get_u32(m, key, "containerID", &map[i].container, &has[0], e)) ||
-            (r = json_get_u32(m, key, "hostID", &map[i].host, &has[1], e)) ||
-            (r = json_get_u32(m, key, "size", &map[i].size, &has[2], e)));
+               (r = json_get_u32(m, key, "hostID", &map[i].host, &has[1], e)) ||
+               (r = json_get_u32(m, key, "size", &map[i].size, &has[2], e)));
         if (!r && !(has[0] && has[1] && has[2] && map[i].size))
             r = err_set(e, -EINVAL,
-                        "config: `%s.%s[%zu]` needs containerID, hostID and a size above 0",
-                        where, key, i);
+                        "config: `%s.%s[%zu]` needs containerID, hostID and a size above 0", where,
+                        key, i);
     }
     if (!r) {
         out->map = map;
@@ -118,7 +118,8 @@ static int parse_mounts(struct config *c, json_t *top, struct err *e)
         if (!m->destination || !*m->destination)
             return err_set(e, -EINVAL, "config: `%s.destination` is missing", where);
         if (!m->uids.n != !m->gids.n)
-            return err_set(e, -EINVAL, "config: `%s` needs both uidMappings and gidMappings", where);
+            return err_set(e, -EINVAL, "config: `%s` needs both uidMappings and gidMappings",
+                           where);
     }
     c->mount_count = n;
     return 0;
@@ -155,8 +156,8 @@ static int parse_hooks(struct config *c, json_t *top, struct err *e)
             if (!h[i].path || h[i].path[0] != '/')
                 return err_set(e, -EINVAL, "config: `%s.path` is not an absolute path", where);
             if (has && (!h[i].timeout || h[i].timeout > UINT32_MAX))
-                return err_set(e, -EINVAL, "config: `%s.timeout` is not a positive number of seconds",
-                               where);
+                return err_set(e, -EINVAL,
+                               "config: `%s.timeout` is not a positive number of seconds", where);
         }
         c->hooks[k] = (struct hooks){h, n};
     }
@@ -187,8 +188,7 @@ static int parse_top(struct config *c, struct err *e)
     json_t *root, *process, *linux_, *vm;
     int r;
     c->process.io_class = -1;
-    if ((r = check_version(c->json, e)) ||
-        (r = json_get_object(c->json, "", "root", &root, e)) ||
+    if ((r = check_version(c->json, e)) || (r = json_get_object(c->json, "", "root", &root, e)) ||
         (r = json_get_object(c->json, "", "process", &process, e)) ||
         (r = json_get_object(c->json, "", "linux", &linux_, e)) ||
         (r = json_get_object(c->json, "", "vm", &vm, e)) ||
@@ -208,7 +208,8 @@ static int parse_top(struct config *c, struct err *e)
         return err_set(e, -EINVAL, "config: `root.path` is missing");
     const char *key;
     json_t *value;
-    json_object_foreach(c->annotations, key, value) {
+    json_object_foreach(c->annotations, key, value)
+    {
         if (!*key || !json_is_string(value))
             return err_set(e, -EINVAL, "config: `annotations.%s` is not a string", key);
     }

@@ -65,8 +65,14 @@ struct rlimit_request {
     struct rlimit limit;
 };
 
-enum cap_set { CAP_SET_BOUNDING, CAP_SET_EFFECTIVE, CAP_SET_INHERITABLE, CAP_SET_PERMITTED,
-               CAP_SET_AMBIENT, CAP_SETS };
+enum cap_set {
+    CAP_SET_BOUNDING,
+    CAP_SET_EFFECTIVE,
+    CAP_SET_INHERITABLE,
+    CAP_SET_PERMITTED,
+    CAP_SET_AMBIENT,
+    CAP_SETS
+};
 
 struct sched_request {
     bool wanted;
@@ -113,7 +119,11 @@ struct config {
 
     struct ns_request ns[NS_KINDS];
     struct id_maps uids, gids;
-    struct { bool wanted; i64 secs; i64 nsecs; } monotonic, boottime;
+    struct {
+        bool wanted;
+        i64 secs;
+        i64 nsecs;
+    } monotonic, boottime;
     struct device_request *devices;
     size_t device_count;
     const char *cgroups_path;

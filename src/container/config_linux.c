@@ -77,8 +77,8 @@ static int parse_devices(struct config *c, json_t *o, struct err *e)
         if (!*type || type[1] || !strchr("cbup", *type))
             return err_set(e, -EINVAL, "config: invalid device type `%s`", type);
         d->type = *type;
-        if (*type != 'p' && (d->major < 0 || d->minor < 0 || d->major > INT32_MAX ||
-                             d->minor > INT32_MAX))
+        if (*type != 'p' &&
+            (d->major < 0 || d->minor < 0 || d->major > INT32_MAX || d->minor > INT32_MAX))
             return err_set(e, -EINVAL, "config: device `%s` needs major and minor", d->path);
     }
     c->device_count = n;
@@ -161,7 +161,8 @@ static int check_sysctl(struct config *c, struct err *e)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(c->sysctl, key, value) {
+    json_object_foreach(c->sysctl, key, value)
+    {
         if (!*key || !json_is_string(value))
             return err_set(e, -EINVAL, "config: `linux.sysctl.%s` is not a string", key);
     }
@@ -203,7 +204,8 @@ int config_parse_linux(struct config *c, json_t *o, struct err *e)
     if ((c->uids.n || c->gids.n) && !c->ns[NS_USER].wanted)
         return err_set(e, -EINVAL, "config: id mappings need a user namespace");
     if (c->ns[NS_USER].wanted && !c->ns[NS_USER].path && (!c->uids.n || !c->gids.n))
-        return err_set(e, -EINVAL, "config: a new user namespace needs uidMappings and gidMappings");
+        return err_set(e, -EINVAL,
+                       "config: a new user namespace needs uidMappings and gidMappings");
     if ((c->masked || c->readonly) && !c->ns[NS_MOUNT].wanted &&
         ((c->masked && c->masked[0]) || (c->readonly && c->readonly[0])))
         return err_set(e, -EINVAL, "config: masked and read-only paths need a mount namespace");

@@ -66,8 +66,8 @@ static int open_master(int root, struct err *e)
         fd = path_open(root, "/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, e);
     if (fd < 0)
         return err_wrap(e, "open a terminal");
-    if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) ||
-        fstatfs(fd, &fs) || fs.f_type != DEVPTS_SUPER_MAGIC) {
+    if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2) || fstatfs(fd, &fs) ||
+        fs.f_type != DEVPTS_SUPER_MAGIC) {
         close(fd);
         return err_set(e, -EINVAL, "the container's /dev/ptmx is no terminal multiplexer");
     }

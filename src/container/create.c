@@ -6,9 +6,9 @@
 #include "container/cgroup.h"
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
+#include "container/mounts.h"
 #include "container/supervise.h"
 #include "container/userns.h"
-#include "container/mounts.h"
 
 #include "base/log.h"
 #include <fcntl.h>
@@ -105,7 +105,8 @@ static int check(struct creation *c, struct err *e)
         return err_set(e, -ENOTSUP, "the systemd cgroup manager is not supported; use cgroupfs");
     struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
     unsigned n;
-    r = rules ? device_rules_parse(k->resources, rules, &n, e) : err_set(e, -ENOMEM, "out of memory");
+    r = rules ? device_rules_parse(k->resources, rules, &n, e)
+              : err_set(e, -ENOMEM, "out of memory");
     free(rules);
     if (!r && k->seccomp)
         r = seccomp_program_compile(k->seccomp, &c->seccomp, e);
@@ -116,7 +117,8 @@ static int check(struct creation *c, struct err *e)
 static int keep_config(struct creation *c, struct err *e)
 {
     auto_c_free char *text = json_dumps(c->config.json, JSON_COMPACT);
-    auto_close int fd = openat(c->dir.fd, "config.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    auto_close int fd =
+        openat(c->dir.fd, "config.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int r = !text ? -ENOMEM : fd < 0 ? -errno : write_all(fd, text, strlen(text));
     return r ? err_set(e, r, "keep the configuration: %s", err_name(r)) : 0;
 }
@@ -135,8 +137,7 @@ static int record(struct creation *c, struct err *e)
     s->creator = getpid();
     if ((r = process_start_time(s->creator, &s->creator_start)))
         return err_set(e, r, "read the own start time");
-    if (!c->rt->cgroups_disabled &&
-        (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
+    if (!c->rt->cgroups_disabled && (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
         return r;
     if ((r = state_save(s, &c->dir, e)) || (r = keep_config(c, e)))
         return r;
@@ -219,8 +220,8 @@ static int prepare_inner(struct creation *c, struct err *e)
         if (in->seccomp_agent < 0)
             return in->seccomp_agent;
     }
-    in->notify_text = mmap(NULL, NOTIFY_TEXT_SIZE, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    in->notify_text =
+        mmap(NULL, NOTIFY_TEXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (in->notify_text == MAP_FAILED)
         return fail(e, "mmap");
     c->inner_state = state_to_json(&c->state, STATUS_CREATING, false);
@@ -233,11 +234,11 @@ static int describe_for_agent(struct creation *c, struct err *e)
 {
     if (!c->seccomp.listener_path)
         return 0;
-    auto_json json_t *j = json_pack(
-        "{ss s[s] si ss so}", "ociVersion", OCI_VERSION, "fds", "seccompFd", "pid",
-        (int)c->state.pid, "metadata",
-        c->seccomp.listener_metadata ? c->seccomp.listener_metadata : "", "state",
-        state_to_json(&c->state, STATUS_CREATING, false));
+    auto_json json_t *j =
+        json_pack("{ss s[s] si ss so}", "ociVersion", OCI_VERSION, "fds", "seccompFd", "pid",
+                  (int)c->state.pid, "metadata",
+                  c->seccomp.listener_metadata ? c->seccomp.listener_metadata : "", "state",
+                  state_to_json(&c->state, STATUS_CREATING, false));
     auto_c_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     if (!text || strlen(text) >= NOTIFY_TEXT_SIZE)
         return err_set(e, -E2BIG, "describe the container to the seccomp agent");
@@ -327,8 +328,8 @@ static void creation_free(struct creation *c)
         if (c->prepared[i] >= 0)
             close(c->prepared[i]);
     free(c->prepared);
-    int fds[] = {c->inner.start, c->inner.failures, c->inner.console, c->inner.seccomp_agent,
-                 c->supervision.channel, c->terminal};
+    int fds[] = {c->inner.start,         c->inner.failures,      c->inner.console,
+                 c->inner.seccomp_agent, c->supervision.channel, c->terminal};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -353,16 +354,20 @@ static int create(const struct runtime *rt, const struct create_options *o, pid_
                          .terminal = -1,
                          .rootless = geteuid() != 0,
                          .supervision = {.channel = -1},
-                         .inner = {.channel = -1, .start = -1, .failures = -1, .console = -1,
-                                   .seccomp_agent = -1, .foreign = -1}};
+                         .inner = {.channel = -1,
+                                   .start = -1,
+                                   .failures = -1,
+                                   .console = -1,
+                                   .seccomp_agent = -1,
+                                   .foreign = -1}};
     for (unsigned k = 0; k < NS_KINDS; k++)
         c.spawn.join[k] = -1;
     c.spawn.inner = &c.inner;
     c.supervision.spawn = &c.spawn;
     int r;
     (void)((r = state_id_check(o->id, e)) || (r = state_root_open(rt->root, &c.dir.root, e)) ||
-        (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
-        (r = make_cgroups(&c, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
+           (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
+           (r = make_cgroups(&c, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
     if (r) {
         undo(&c);
     } else {

@@ -256,15 +256,18 @@ static void execution_free(struct execution *x)
     container_dir_close(&x->dir);
 }
 
-int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status,
-                 struct err *e)
+int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status, struct err *e)
 {
     struct execution x = {.dir = {-1, -1, false},
                           .root = -1,
                           .terminal = -1,
                           .supervision = {.channel = -1},
-                          .inner = {.channel = -1, .start = -1, .failures = -1, .console = -1,
-                                    .seccomp_agent = -1, .foreign = -1}};
+                          .inner = {.channel = -1,
+                                    .start = -1,
+                                    .failures = -1,
+                                    .console = -1,
+                                    .seccomp_agent = -1,
+                                    .foreign = -1}};
     for (unsigned k = 0; k < NS_KINDS; k++)
         x.spawn.join[k] = -1;
     x.spawn.inner = &x.inner;

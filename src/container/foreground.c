@@ -14,8 +14,8 @@ int foreground_prepare(struct err *e)
 {
     sigset_t all;
     sigfillset(&all);
-    static const int ours[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGPIPE, SIGTTOU,
-                               SIGTTIN};
+    static const int ours[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE, SIGTRAP,
+                               SIGABRT, SIGPIPE, SIGTTOU, SIGTTIN};
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         sigdelset(&all, ours[i]);
     if (sigprocmask(SIG_BLOCK, &all, NULL))
@@ -64,9 +64,8 @@ int foreground_wait(int signals, pid_t pid, int terminal, int *status, struct er
     }
     if (terminal >= 0)
         copy_size(terminal);
-    struct pollfd p[3] = {{signals, POLLIN, 0},
-                          {terminal, POLLIN, 0},
-                          {terminal >= 0 ? 0 : -1, POLLIN, 0}};
+    struct pollfd p[3] = {
+        {signals, POLLIN, 0}, {terminal, POLLIN, 0}, {terminal >= 0 ? 0 : -1, POLLIN, 0}};
     bool done = reap(pid, status); /* it may have ended before the signals were watched */
     int r = 0;
     while (!done && !r) {

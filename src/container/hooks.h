@@ -6,8 +6,7 @@
 #include "container/config.h"
 
 /* Runs the hooks of one kind in order; the first failure ends it. */
-int hooks_run(const struct config *c, enum hook_kind kind, json_t *state,
-              struct err *e) must_check;
+int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, struct err *e) must_check;
 /* As above for poststart and poststop, whose failures are only reported. */
 void hooks_run_all(const struct config *c, enum hook_kind kind, json_t *state);
 

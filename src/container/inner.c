@@ -100,7 +100,8 @@ static int go(struct inner *in, struct err *e)
     int r;
     struct packet p;
     char program[4096];
-    bool rootfs = !in->joined && !(in->config->ns[NS_MOUNT].wanted && in->config->ns[NS_MOUNT].path);
+    bool rootfs =
+        !in->joined && !(in->config->ns[NS_MOUNT].wanted && in->config->ns[NS_MOUNT].path);
     if (in->map_ids && (r = channel_ask(in->channel, MSG_MAP_IDS, 0, e)))
         return r;
     if ((r = channel_receive(in->channel, &p)) || p.type != MSG_GO)
@@ -109,8 +110,8 @@ static int go(struct inner *in, struct err *e)
         json_object_set_new(in->state, "pid", json_integer(p.value));
     setsid(); /* fails only when we lead a session already */
     umask(0);
-    auto_close int proc = in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC)
-                                     : open_proc(e);
+    auto_close int proc =
+        in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) : open_proc(e);
     if (proc < 0 && !in->joined)
         return proc;
     if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, e)))

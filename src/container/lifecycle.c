@@ -38,8 +38,8 @@ static int container_open(struct open_container *c, const struct runtime *rt, co
     *c = (struct open_container){.root = -1, .dir = {-1, -1, false}};
     int r;
     (void)((r = state_root_open(rt->root, &c->root, e)) ||
-        (r = container_dir_open(&c->dir, c->root, id, lock, e)) ||
-        (r = state_load(&c->state, &c->dir, id, e)));
+           (r = container_dir_open(&c->dir, c->root, id, lock, e)) ||
+           (r = state_load(&c->state, &c->dir, id, e)));
     if (r)
         container_close(c);
     return r;
@@ -220,8 +220,8 @@ int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct
         return r;
     enum status status = state_status(&c.state, &c.dir);
     if (freeze ? status != STATUS_RUNNING && status != STATUS_CREATED : status != STATUS_PAUSED)
-        return err_set(e, -EINVAL, "cannot %s container `%s`: it is %s", freeze ? "pause" : "resume",
-                       id, status_name(status));
+        return err_set(e, -EINVAL, "cannot %s container `%s`: it is %s",
+                       freeze ? "pause" : "resume", id, status_name(status));
     if (!c.state.cgroup)
         return err_set(e, -ENOTSUP, "container `%s` has no control group to freeze", id);
     return cgroup_freeze(c.state.cgroup, freeze, e);

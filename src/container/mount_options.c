@@ -7,12 +7,28 @@
 
 /* <sys/mount.h> and <linux/mount.h> of Debian 12 do not go together. */
 enum {
-    MS_RDONLY_ = 1, MS_NOSUID_ = 2, MS_NODEV_ = 4, MS_NOEXEC_ = 8, MS_SYNCHRONOUS_ = 16,
-    MS_REMOUNT_ = 32, MS_MANDLOCK_ = 64, MS_DIRSYNC_ = 128, MS_NOSYMFOLLOW_ = 256,
-    MS_NOATIME_ = 1024, MS_NODIRATIME_ = 2048, MS_BIND_ = 4096, MS_REC_ = 16384,
-    MS_SILENT_ = 32768, MS_UNBINDABLE_ = 1 << 17, MS_PRIVATE_ = 1 << 18, MS_SLAVE_ = 1 << 19,
-    MS_SHARED_ = 1 << 20, MS_RELATIME_ = 1 << 21, MS_I_VERSION_ = 1 << 23,
-    MS_STRICTATIME_ = 1 << 24, MS_LAZYTIME_ = 1 << 25,
+    MS_RDONLY_ = 1,
+    MS_NOSUID_ = 2,
+    MS_NODEV_ = 4,
+    MS_NOEXEC_ = 8,
+    MS_SYNCHRONOUS_ = 16,
+    MS_REMOUNT_ = 32,
+    MS_MANDLOCK_ = 64,
+    MS_DIRSYNC_ = 128,
+    MS_NOSYMFOLLOW_ = 256,
+    MS_NOATIME_ = 1024,
+    MS_NODIRATIME_ = 2048,
+    MS_BIND_ = 4096,
+    MS_REC_ = 16384,
+    MS_SILENT_ = 32768,
+    MS_UNBINDABLE_ = 1 << 17,
+    MS_PRIVATE_ = 1 << 18,
+    MS_SLAVE_ = 1 << 19,
+    MS_SHARED_ = 1 << 20,
+    MS_RELATIME_ = 1 << 21,
+    MS_I_VERSION_ = 1 << 23,
+    MS_STRICTATIME_ = 1 << 24,
+    MS_LAZYTIME_ = 1 << 25,
 };
 
 struct option {

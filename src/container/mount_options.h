@@ -7,10 +7,10 @@
 #include "container/util.h"
 
 struct mount_options {
-    unsigned long flags;           /* MS_ flags of mount(2) */
-    u64 attr_set, attr_clear;      /* MOUNT_ATTR_ of this mount */
-    u64 rec_set, rec_clear;        /* and of everything below it */
-    unsigned long propagation[8];  /* in the order given */
+    unsigned long flags;          /* MS_ flags of mount(2) */
+    u64 attr_set, attr_clear;     /* MOUNT_ATTR_ of this mount */
+    u64 rec_set, rec_clear;       /* and of everything below it */
+    unsigned long propagation[8]; /* in the order given */
     unsigned propagations;
     bool bind, recursive;
     bool tmpcopyup, idmap, ridmap;

@@ -19,8 +19,14 @@
 /* <sys/mount.h> does not go with <linux/mount.h> on Debian 12. */
 extern int mount(const char *source, const char *target, const char *type, unsigned long flags,
                  const void *data);
-enum { MS_RDONLY_ = 1, MS_REMOUNT_ = 32, MS_BIND_ = 4096, MS_REC_ = 16384, MS_PRIVATE_ = 1 << 18,
-       MS_SLAVE_ = 1 << 19 };
+enum {
+    MS_RDONLY_ = 1,
+    MS_REMOUNT_ = 32,
+    MS_BIND_ = 4096,
+    MS_REC_ = 16384,
+    MS_PRIVATE_ = 1 << 18,
+    MS_SLAVE_ = 1 << 19
+};
 
 int mount_clone(int fd, const char *path, bool recursive, bool nofollow, struct err *e)
 {
@@ -77,7 +83,8 @@ static int apply_propagation(int fd, const struct mount_options *o, struct err *
     return 0;
 }
 
-/* A bind source relative to the bundle is relative to the working directory, which is the bundle. */
+/* A bind source relative to the bundle is relative to the working directory, which is the bundle.
+ */
 static int clone_source(const struct config *c, const struct mount_request *m,
                         const struct mount_options *o, struct err *e)
 {
@@ -150,10 +157,9 @@ static int mount_bind_entry(const struct mounter *m, size_t index, const struct 
 {
     const struct mount_request *q = &m->config->mounts[index];
     int r;
-    auto_close int tree =
-        m->prepared && m->prepared[index] >= 0
-            ? fcntl(m->prepared[index], F_DUPFD_CLOEXEC, 3)
-            : clone_source(m->config, q, o, e);
+    auto_close int tree = m->prepared && m->prepared[index] >= 0
+                              ? fcntl(m->prepared[index], F_DUPFD_CLOEXEC, 3)
+                              : clone_source(m->config, q, o, e);
     if (tree < 0)
         return tree;
     auto_close int target = open_target(m, q, o, tree, e);
@@ -197,8 +203,8 @@ static int copy_tree(int from, int to, unsigned depth, struct err *e)
                 r = fail(e, "copy up `%s`", n);
         } else if (S_ISREG(st.st_mode)) {
             auto_close int a = openat(from, n, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-            auto_close int b = openat(to, n, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                                      st.st_mode & 07777);
+            auto_close int b =
+                openat(to, n, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 07777);
             ssize_t got = a < 0 || b < 0 ? -1 : 1;
             while (got > 0)
                 got = copy_file_range(a, NULL, b, NULL, 1 << 20, 0);
@@ -299,13 +305,15 @@ static int mount_hierarchy(const struct mounter *m, int base, const struct cgrou
         char data[160];
         snprintf(data, sizeof data, "%.*s", (int)strlen(h->controllers + 1) - 1,
                  h->controllers + 1);
-        return mount_at(target, "cgroup", h->v2 ? "cgroup2" : "cgroup", flags,
-                        h->v2 ? "" : data, e);
+        return mount_at(target, "cgroup", h->v2 ? "cgroup2" : "cgroup", flags, h->v2 ? "" : data,
+                        e);
     }
     /* Without a namespace of its own the container is shown its own group only. */
     char full[768];
     snprintf(full, sizeof full, "%s%s", h->mount,
-             m->cgroup ? m->cgroup : strcmp(h->own, "/") ? h->own : "");
+             m->cgroup             ? m->cgroup
+             : strcmp(h->own, "/") ? h->own
+                                   : "");
     auto_close int tree = mount_clone(AT_FDCWD, full, true, true, e);
     int r = tree < 0 ? tree : mount_change(tree, false, o->attr_set, 0, 0, e);
     return r ? r : mount_attach(tree, target, e);
@@ -359,9 +367,14 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
  * (CVE-2019-16884, CVE-2019-19921); lxcfs' files are customary. */
 static int check_procfs(const struct mounter *m, const struct mount_request *q, struct err *e)
 {
-    static const char *const allowed[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo",
-                                          "/proc/stat", "/proc/swaps", "/proc/uptime",
-                                          "/proc/loadavg", "/proc/slabinfo",
+    static const char *const allowed[] = {"/proc/cpuinfo",
+                                          "/proc/diskstats",
+                                          "/proc/meminfo",
+                                          "/proc/stat",
+                                          "/proc/swaps",
+                                          "/proc/uptime",
+                                          "/proc/loadavg",
+                                          "/proc/slabinfo",
                                           "/proc/sys/kernel/ns_last_pid",
                                           "/proc/sys/crypto/fips_enabled"};
     const char *d = q->destination;

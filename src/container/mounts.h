@@ -21,11 +21,11 @@ int mount_idmap(int fd, bool recursive, int userns, struct err *e) must_check;
 
 /* What mounting one entry of config.json needs to know. */
 struct mounter {
-    int root;                 /* the root file system, O_PATH */
+    int root; /* the root file system, O_PATH */
     const struct config *config;
-    bool userns;              /* inside a user namespace */
-    const int *prepared;      /* per mount: a tree cloned outside, or -1 */
-    const char *cgroup;       /* path of the container's group, or NULL */
+    bool userns;         /* inside a user namespace */
+    const int *prepared; /* per mount: a tree cloned outside, or -1 */
+    const char *cgroup;  /* path of the container's group, or NULL */
 };
 int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;
 /* Mounts that must be cloned before the user namespace is entered: sources the mapped root could

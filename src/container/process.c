@@ -107,9 +107,8 @@ static int set_scheduling(struct inner *in, struct err *e)
         if (syscall(SYS_sched_setattr, 0, &a, 0))
             return fail(e, "set the scheduler policy");
     }
-    if (p->io_class >= 0 &&
-        syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-                IOPRIO_PRIO_VALUE((u32)p->io_class, p->io_priority)))
+    if (p->io_class >= 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+                                    IOPRIO_PRIO_VALUE((u32)p->io_class, p->io_priority)))
         return fail(e, "set the I/O priority");
     if (in->config->has_personality && personality(in->config->personality) < 0)
         return fail(e, "set the personality");

@@ -21,8 +21,14 @@
 extern int mount(const char *source, const char *target, const char *type, unsigned long flags,
                  const void *data);
 extern int umount2(const char *target, int flags);
-enum { MS_MOVE_ = 8192, MS_REC_ = 16384, MS_PRIVATE_ = 1 << 18, MS_SLAVE_ = 1 << 19,
-       MS_SHARED_ = 1 << 20, MNT_DETACH_ = 2 };
+enum {
+    MS_MOVE_ = 8192,
+    MS_REC_ = 16384,
+    MS_PRIVATE_ = 1 << 18,
+    MS_SLAVE_ = 1 << 19,
+    MS_SHARED_ = 1 << 20,
+    MNT_DETACH_ = 2
+};
 
 /* pivot_root refuses a new root whose parent mount is shared. */
 static int make_parent_private(const char *rootfs, struct err *e)
@@ -51,8 +57,8 @@ static int open_root(struct inner *in, struct err *e)
     unsigned long wanted = in->config->rootfs_propagation;
     bool shared = wanted & MS_SHARED_;
     int r;
-    if (!shared && mount(NULL, "/", NULL, (wanted & MS_PRIVATE_ ? MS_PRIVATE_ : MS_SLAVE_) | MS_REC_,
-                         NULL))
+    if (!shared &&
+        mount(NULL, "/", NULL, (wanted & MS_PRIVATE_ ? MS_PRIVATE_ : MS_SLAVE_) | MS_REC_, NULL))
         return fail(e, "stop mount propagation");
     int tree = mount_clone(AT_FDCWD, in->rootfs, true, false, e);
     if (tree < 0)
@@ -79,9 +85,9 @@ static int mask_directory(int target, struct err *e)
         syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) ||
         syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
         return fail(e, "create a tmpfs");
-    auto_close int m = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-                                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                        MOUNT_ATTR_NOEXEC);
+    auto_close int m =
+        (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+                     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     return m < 0 ? fail(e, "mount a tmpfs") : mount_attach(m, target, e);
 }
 
@@ -99,8 +105,8 @@ static int mask_paths(const struct config *c, int root, struct err *e)
         auto_close int target = path_open(root, *p, O_PATH, &why);
         if (target == -ENOENT || target == -ENOTDIR)
             continue;
-        int r = target < 0 ? err_set(e, target, "%s", why.text)
-                : fstat(target, &st) ? fail(e, "stat")
+        int r = target < 0            ? err_set(e, target, "%s", why.text)
+                : fstat(target, &st)  ? fail(e, "stat")
                 : S_ISDIR(st.st_mode) ? mask_directory(target, e)
                                       : mount_bind(null, target, e);
         if (r)

@@ -7,9 +7,9 @@
 #include "container/state.h"
 
 struct runtime {
-    const char *root;        /* --root or NULL */
-    bool cgroups_disabled;   /* --cgroup-manager=disabled */
-    bool systemd;            /* --systemd-cgroup: refused where it matters */
+    const char *root;      /* --root or NULL */
+    bool cgroups_disabled; /* --cgroup-manager=disabled */
+    bool systemd;          /* --systemd-cgroup: refused where it matters */
 };
 
 struct create_options {
@@ -21,7 +21,7 @@ struct create_options {
 };
 
 struct exec_options {
-    const char *id, *process_file;  /* process_file: NULL: the members below */
+    const char *id, *process_file; /* process_file: NULL: the members below */
     const char *pid_file, *console_socket, *cwd, *user, *apparmor, *label;
     const char **env, **caps, **args; /* ended by NULL; args is never empty without a file */
     bool terminal, detach, no_new_privileges, ignore_paused;
@@ -38,21 +38,18 @@ int runtime_run(const struct runtime *rt, const struct create_options *o, int *s
                 struct err *e) must_check;
 int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status,
                  struct err *e) must_check;
-int runtime_state(const struct runtime *rt, const char *id, json_t **out,
-                  struct err *e) must_check;
+int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
 int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all,
                  struct err *e) must_check;
 int runtime_delete(const struct runtime *rt, const char *id, bool force, struct err *e) must_check;
 /* An array of extended states. */
 int runtime_list(const struct runtime *rt, json_t **out, struct err *e) must_check;
-int runtime_freeze(const struct runtime *rt, const char *id, bool freeze,
-                   struct err *e) must_check;
+int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct err *e) must_check;
 int runtime_update(const struct runtime *rt, const char *id, json_t *resources,
                    struct err *e) must_check;
 int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *n,
                  struct err *e) must_check;
-int runtime_stats(const struct runtime *rt, const char *id, json_t **out,
-                  struct err *e) must_check;
+int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
 /* "TERM", "SIGTERM", "15"; 0 when it is none. */
 int signal_number(const char *name);
 

@@ -13,25 +13,26 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-const char *const seccomp_action_names[] = {
-    "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO",        "SCMP_ACT_KILL",        "SCMP_ACT_KILL_PROCESS",
-    "SCMP_ACT_LOG",   "SCMP_ACT_KILL_THREAD",  "SCMP_ACT_NOTIFY",      "SCMP_ACT_TRACE",
-    "SCMP_ACT_TRAP",  NULL};
-const char *const seccomp_operator_names[] = {
-    "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE",
-    "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL};
+const char *const seccomp_action_names[] = {"SCMP_ACT_ALLOW",  "SCMP_ACT_ERRNO",
+                                            "SCMP_ACT_KILL",   "SCMP_ACT_KILL_PROCESS",
+                                            "SCMP_ACT_LOG",    "SCMP_ACT_KILL_THREAD",
+                                            "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE",
+                                            "SCMP_ACT_TRAP",   NULL};
+const char *const seccomp_operator_names[] = {"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
+                                              "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
+                                              "SCMP_CMP_NE", NULL};
 const char *const seccomp_flag_names[] = {
     "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL};
 const char *const seccomp_arch_names[] = {
-    "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",      "SCMP_ARCH_MIPS",    "SCMP_ARCH_MIPS64",
-    "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32",
-    "SCMP_ARCH_PPC",     "SCMP_ARCH_PPC64",    "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64",
-    "SCMP_ARCH_S390",    "SCMP_ARCH_S390X",    "SCMP_ARCH_X32",     "SCMP_ARCH_X86",
-    "SCMP_ARCH_X86_64",  NULL};
+    "SCMP_ARCH_AARCH64",  "SCMP_ARCH_ARM",         "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",   "SCMP_ARCH_MIPS64N32",   "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",    "SCMP_ARCH_PPC64LE",     "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_S390",     "SCMP_ARCH_S390X",       "SCMP_ARCH_X32",
+    "SCMP_ARCH_X86",      "SCMP_ARCH_X86_64",      NULL};
 
-static int parse_action(const char *name, const char *key, u32 errno_value, u32 *out,
-                        struct err *e)
+static int parse_action(const char *name, const char *key, u32 errno_value, u32 *out, struct err *e)
 {
     if (!strcmp(name, "SCMP_ACT_KILL") || !strcmp(name, "SCMP_ACT_KILL_THREAD"))
         *out = SCMP_ACT_KILL_THREAD;
@@ -56,8 +57,9 @@ static int parse_action(const char *name, const char *key, u32 errno_value, u32 
 
 static int parse_argument(json_t *o, struct scmp_arg_cmp *out, struct err *e)
 {
-    static const enum scmp_compare ops[] = {SCMP_CMP_EQ, SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_LE,
-                                            SCMP_CMP_LT, SCMP_CMP_MASKED_EQ, SCMP_CMP_NE};
+    static const enum scmp_compare ops[] = {SCMP_CMP_EQ, SCMP_CMP_GE, SCMP_CMP_GT,
+                                            SCMP_CMP_LE, SCMP_CMP_LT, SCMP_CMP_MASKED_EQ,
+                                            SCMP_CMP_NE};
     const char *w = "seccomp.syscalls.args", *op = "";
     u32 index = 0;
     u64 value = 0, two = 0;
@@ -104,9 +106,8 @@ static int add_rule(scmp_filter_ctx ctx, u32 action, const char *name, json_t *a
         r = seccomp_rule_add_array(ctx, action, number, 1, &cmp[i]);
     if (!twice)
         r = seccomp_rule_add_array(ctx, action, number, (unsigned)n, cmp);
-    return r && r != -EEXIST
-               ? err_set(e, r, "seccomp: add a rule for `%s`: %s", name, err_name(r))
-               : 0;
+    return r && r != -EEXIST ? err_set(e, r, "seccomp: add a rule for `%s`: %s", name, err_name(r))
+                             : 0;
 }
 
 static int add_syscalls(scmp_filter_ctx ctx, json_t *section, u32 fallback, bool *notify,
@@ -239,7 +240,7 @@ int seccomp_program_compile(json_t *section, struct seccomp_program *out, struct
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree: shorter paths */
     (void)((r = add_architectures(ctx, section, e)) ||
-        (r = add_syscalls(ctx, section, fallback, &notify, e)) || (r = export_code(ctx, &p, e)));
+           (r = add_syscalls(ctx, section, fallback, &notify, e)) || (r = export_code(ctx, &p, e)));
     seccomp_release(ctx);
     if (!r && notify && !p.listener_path)
         r = err_set(e, -EINVAL, "seccomp: SCMP_ACT_NOTIFY needs `listenerPath`");

@@ -13,13 +13,12 @@ struct seccomp_program {
     const char *listener_path, *listener_metadata;
 };
 
-int seccomp_program_compile(json_t *section, struct seccomp_program *out,
-                            struct err *e) must_check;
+int seccomp_program_compile(json_t *section, struct seccomp_program *out, struct err *e) must_check;
 void seccomp_program_free(struct seccomp_program *p);
 /* Loads it into the calling thread; *listener is the notify descriptor or -1. */
 int seccomp_program_load(const struct seccomp_program *p, int *listener, struct err *e) must_check;
 /* Names for `features`. */
-extern const char *const seccomp_action_names[], *const seccomp_operator_names[],
-    *const seccomp_arch_names[], *const seccomp_flag_names[];
+extern const char *const seccomp_action_names[],
+    *const seccomp_operator_names[], *const seccomp_arch_names[], *const seccomp_flag_names[];
 
 #endif

@@ -21,8 +21,8 @@
 #endif
 
 static const u64 flag_of[NS_KINDS] = {
-    [NS_USER] = CLONE_NEWUSER, [NS_MOUNT] = CLONE_NEWNS, [NS_PID] = CLONE_NEWPID,
-    [NS_NET] = CLONE_NEWNET,   [NS_IPC] = CLONE_NEWIPC,  [NS_UTS] = CLONE_NEWUTS,
+    [NS_USER] = CLONE_NEWUSER,     [NS_MOUNT] = CLONE_NEWNS, [NS_PID] = CLONE_NEWPID,
+    [NS_NET] = CLONE_NEWNET,       [NS_IPC] = CLONE_NEWIPC,  [NS_UTS] = CLONE_NEWUTS,
     [NS_CGROUP] = CLONE_NEWCGROUP, [NS_TIME] = CLONE_NEWTIME};
 static const char *const proc_names[NS_KINDS] = {
     [NS_USER] = "user", [NS_MOUNT] = "mnt", [NS_PID] = "pid",       [NS_NET] = "net",
@@ -105,8 +105,8 @@ static pid_t clone_process(u64 flags)
  * namespace, which may own it. The mount namespace comes last: the paths of others end there. */
 static int join_namespaces(struct spawn *s, bool last, struct err *e)
 {
-    static const enum ns_kind order[] = {NS_IPC, NS_UTS, NS_NET, NS_PID, NS_CGROUP, NS_TIME,
-                                         NS_MOUNT};
+    static const enum ns_kind order[] = {NS_IPC,    NS_UTS,  NS_NET,  NS_PID,
+                                         NS_CGROUP, NS_TIME, NS_MOUNT};
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         enum ns_kind k = order[i];
         if (s->join[k] < 0)

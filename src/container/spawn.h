@@ -7,10 +7,10 @@
 
 struct spawn {
     struct inner *inner;
-    int join[NS_KINDS];  /* descriptors of namespaces to enter; -1: none */
-    u64 create;          /* CLONE_NEW flags of those to make (not of time and cgroup) */
+    int join[NS_KINDS]; /* descriptors of namespaces to enter; -1: none */
+    u64 create;         /* CLONE_NEW flags of those to make (not of time and cgroup) */
     bool new_time;
-    int runtime_end;     /* of the channel: closed in the child, or it never sees the runtime die */
+    int runtime_end; /* of the channel: closed in the child, or it never sees the runtime die */
 };
 
 /* Namespaces of a configuration; descriptors opened here are closed by spawn_close. */

@@ -7,7 +7,8 @@
 static const char text[] =
     "{\"ociVersion\":\"" OCI_VERSION "\",\"process\":{\"terminal\":true,"
     "\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"sh\"],"
-    "\"env\":[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\",\"TERM=xterm\"],"
+    "\"env\":[\"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/"
+    "bin\",\"TERM=xterm\"],"
     "\"cwd\":\"/\",\"capabilities\":{"
     "\"bounding\":[\"CAP_AUDIT_WRITE\",\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"],"
     "\"effective\":[\"CAP_AUDIT_WRITE\",\"CAP_KILL\",\"CAP_NET_BIND_SERVICE\"],"
@@ -19,7 +20,8 @@ static const char text[] =
     "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","
     "\"options\":[\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"
     "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
-    "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"]},"
+    "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"]}"
+    ","
     "{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\","
     "\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"
     "{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\","
@@ -42,17 +44,17 @@ static void make_rootless(json_t *j)
 {
     json_t *linux_ = json_object_get(j, "linux");
     json_t *mounts = json_object_get(j, "mounts");
-    json_object_set_new(linux_, "uidMappings",
-                        json_pack("[{si sI si}]", "containerID", 0, "hostID",
-                                  (json_int_t)geteuid(), "size", 1));
-    json_object_set_new(linux_, "gidMappings",
-                        json_pack("[{si sI si}]", "containerID", 0, "hostID",
-                                  (json_int_t)getegid(), "size", 1));
+    json_object_set_new(
+        linux_, "uidMappings",
+        json_pack("[{si sI si}]", "containerID", 0, "hostID", (json_int_t)geteuid(), "size", 1));
+    json_object_set_new(
+        linux_, "gidMappings",
+        json_pack("[{si sI si}]", "containerID", 0, "hostID", (json_int_t)getegid(), "size", 1));
     json_array_append_new(json_object_get(linux_, "namespaces"), json_pack("{ss}", "type", "user"));
     json_object_del(linux_, "resources");
-    json_object_set_new(json_array_get(mounts, 2), "options",
-                        json_pack("[sssss]", "nosuid", "noexec", "newinstance", "ptmxmode=0666",
-                                  "mode=0620"));
+    json_object_set_new(
+        json_array_get(mounts, 2), "options",
+        json_pack("[sssss]", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"));
     json_array_remove(mounts, 6);
 }
 

@@ -145,17 +145,17 @@ int container_dir_remove(struct container_dir *d, const char *id, struct err *e)
 
 int state_save(const struct state *s, const struct container_dir *d, struct err *e)
 {
-    auto_json json_t *j = json_pack(
-        "{ss ss? ss? ss? ss? si sI si sI sb ss? sO?}", "id", s->id, "bundle", s->bundle, "rootfs",
-        s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid, "pidStart",
-        (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
-        (json_int_t)s->creator_start, "complete", s->complete, "cgroup", s->cgroup, "annotations",
-        s->annotations);
+    auto_json json_t *j =
+        json_pack("{ss ss? ss? ss? ss? si sI si sI sb ss? sO?}", "id", s->id, "bundle", s->bundle,
+                  "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid,
+                  "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
+                  (json_int_t)s->creator_start, "complete", s->complete, "cgroup", s->cgroup,
+                  "annotations", s->annotations);
     auto_c_free char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
     if (!text)
         return err_set(e, -ENOMEM, "write the state of `%s`: out of memory", s->id);
-    auto_close int fd =
-        openat(d->fd, "state.json.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    auto_close int fd = openat(d->fd, "state.json.new",
+                               O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail(e, "write the state of `%s`", s->id);
     int r = write_all(fd, text, strlen(text));

@@ -22,8 +22,8 @@ struct state {
     u64 pid_start;
     pid_t creator;
     u64 creator_start;
-    bool complete;       /* create has finished */
-    char *cgroup;        /* path below the hierarchies; NULL: none is managed */
+    bool complete; /* create has finished */
+    char *cgroup;  /* path below the hierarchies; NULL: none is managed */
     json_t *annotations;
 };
 
@@ -47,7 +47,8 @@ void container_dir_close(struct container_dir *d);
 int container_dir_remove(struct container_dir *d, const char *id, struct err *e) must_check;
 
 int state_save(const struct state *s, const struct container_dir *d, struct err *e) must_check;
-/* A directory without a state file gives an empty state: create was killed before its first step. */
+/* A directory without a state file gives an empty state: create was killed before its first step.
+ */
 int state_load(struct state *s, const struct container_dir *d, const char *id,
                struct err *e) must_check;
 void state_free(struct state *s);

@@ -69,7 +69,11 @@ int supervise_finish(struct supervision *s, const struct config *c, enum message
     if (s->spawn->inner->map_ids) {
         int r = channel_receive(s->channel, &p);
         if (r || p.type != MSG_MAP_IDS)
-            return err_set(e, r ? r : p.type == MSG_ERROR ? p.value : -ECONNRESET, "%s",
+            return err_set(e,
+                           r                     ? r
+                           : p.type == MSG_ERROR ? p.value
+                                                 : -ECONNRESET,
+                           "%s",
                            !r && p.type == MSG_ERROR ? p.text : "the container's process died");
         if ((r = userns_map(s->pid, &c->uids, &c->gids, e)) ||
             (r = channel_send(s->channel, MSG_GO, 0, NULL)))

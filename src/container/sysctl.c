@@ -25,9 +25,9 @@ static int to_path(const char *key, char *path, struct err *e)
 
 static int check_one(const struct config *c, const char *key, const char *path, struct err *e)
 {
-    static const char *const ipc[] = {
-        "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
-        "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"};
+    static const char *const ipc[] = {"kernel/msgmax", "kernel/msgmnb",         "kernel/msgmni",
+                                      "kernel/sem",    "kernel/shmall",         "kernel/shmmax",
+                                      "kernel/shmmni", "kernel/shm_rmid_forced"};
     bool is_ipc = !strncmp(path, "fs/mqueue/", 10);
     for (size_t i = 0; i < ARRAY_LEN(ipc); i++)
         is_ipc |= !strcmp(path, ipc[i]);
@@ -40,9 +40,8 @@ static int check_one(const struct config *c, const char *key, const char *path, 
                    ? 0
                    : err_set(e, -EINVAL, "sysctl `%s` needs a network namespace", key);
     if (!strcmp(path, "kernel/domainname"))
-        return c->ns[NS_UTS].wanted
-                   ? 0
-                   : err_set(e, -EINVAL, "sysctl `%s` needs a uts namespace", key);
+        return c->ns[NS_UTS].wanted ? 0
+                                    : err_set(e, -EINVAL, "sysctl `%s` needs a uts namespace", key);
     if (!strcmp(path, "kernel/hostname"))
         return err_set(e, -EINVAL, "sysctl `%s` conflicts with the field `hostname`", key);
     if (!strncmp(path, "user/", 5) && c->ns[NS_USER].wanted)
@@ -54,7 +53,8 @@ int sysctl_check(const struct config *c, struct err *e)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(c->sysctl, key, value) {
+    json_object_foreach(c->sysctl, key, value)
+    {
         char path[KEY_MAX];
         int r = to_path(key, path, e);
         if (!r)
@@ -69,7 +69,8 @@ int sysctl_apply(const struct config *c, int proc, struct err *e)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(c->sysctl, key, value) {
+    json_object_foreach(c->sysctl, key, value)
+    {
         char path[KEY_MAX], full[KEY_MAX + 8];
         struct statfs fs;
         int r = to_path(key, path, e);

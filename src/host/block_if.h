@@ -19,7 +19,7 @@ struct block_request {
     u64 length; /* DISCARD, WRITE_ZEROES; reads and writes take the segments' sum */
     const struct block_segment *segments;
     unsigned segment_count;
-    int result; /* 0 or -errno when done is called */
+    int result;                           /* 0 or -errno when done is called */
     void (*done)(struct block_request *); /* the request may be freed or used again in it */
     void *ctx;
     struct block_request *next; /* the back-end's, while in flight */
@@ -35,10 +35,10 @@ struct block_ops {
 };
 struct block_backend {
     const struct block_ops *ops;
-    u64 size;         /* bytes, a multiple of 512 */
-    u32 block_size;   /* logical, 512 or 4096 */
+    u64 size;       /* bytes, a multiple of 512 */
+    u32 block_size; /* logical, 512 or 4096 */
     bool read_only;
-    char id[21];      /* serial number shown to the guest, NUL-terminated */
+    char id[21]; /* serial number shown to the guest, NUL-terminated */
 };
 
 #endif

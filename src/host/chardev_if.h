@@ -8,7 +8,8 @@
 
 struct chardev;
 
-/* What the front-end gets told; called on the event loop's thread, without locks of the back-end. */
+/* What the front-end gets told; called on the event loop's thread, without locks of the back-end.
+ */
 struct chardev_events {
     /* How many bytes the front-end takes now; 0: none, chardev_accept is called later. */
     size_t (*can_receive)(void *ctx);

@@ -95,7 +95,7 @@ void os_loop_destroy(struct os_loop *l)
 {
     if (!l)
         return;
-    list_for_each_safe(n, &l->posts)
+    list_for_each_safe (n, &l->posts)
         mem_free(list_entry(n, struct post, node));
     close_fd(l->epoll);
     close_fd(l->wake);
@@ -133,7 +133,7 @@ static void end_call(struct os_loop *l)
 static void program_timer(struct os_loop *l)
 {
     u64 first = 0;
-    list_for_each(n, &l->timers) {
+    list_for_each (n, &l->timers) {
         struct os_timer *t = list_entry(n, struct os_timer, node);
         if (!first || t->deadline_ns < first)
             first = t->deadline_ns ? t->deadline_ns : 1;
@@ -152,7 +152,7 @@ static void run_timers(struct os_loop *l)
     os_mutex_lock(&l->lock);
     for (;;) {
         struct os_timer *due = NULL;
-        list_for_each(n, &l->timers) {
+        list_for_each (n, &l->timers) {
             struct os_timer *t = list_entry(n, struct os_timer, node);
             if (t->deadline_ns <= now && (!due || t->deadline_ns < due->deadline_ns))
                 due = t;
@@ -187,7 +187,7 @@ static void call_watch(struct os_loop *l, struct os_watch *w, unsigned events)
 {
     os_mutex_lock(&l->lock);
     bool alive = false; /* an earlier function of this round may have destroyed it */
-    list_for_each(n, &l->watches)
+    list_for_each (n, &l->watches)
         alive |= n == &w->node;
     events = alive ? events & (w->events | OS_HANGUP) : 0;
     if (events) {
@@ -205,7 +205,7 @@ static bool run_always_ready(struct os_loop *l, bool call)
     bool any = false;
     struct os_watch *ready[16];
     unsigned count = 0;
-    list_for_each(n, &l->watches) {
+    list_for_each (n, &l->watches) {
         struct os_watch *w = list_entry(n, struct os_watch, node);
         if (w->always_ready && w->events) {
             any = true;

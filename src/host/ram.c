@@ -29,7 +29,7 @@ int host_ram_allocate(const char *name, u64 size, u8 **host, int *fd, struct err
         return err_set(e, -err, "mapping %llu MiB of guest memory for %s: %s",
                        (unsigned long long)(size >> 20), name, err_name(err));
     }
-    madvise(p, size, MADV_HUGEPAGE);  /* fewer host page faults; refusal is harmless */
+    madvise(p, size, MADV_HUGEPAGE); /* fewer host page faults; refusal is harmless */
     madvise(p, size, MADV_DONTDUMP);
     *host = p;
     *fd = f;

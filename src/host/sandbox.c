@@ -2,14 +2,14 @@
 /* The system-call filter.
  *
  * The list is made at build time from comments of the form "syscalls: NAME..." beside the code that
- * needs each call, so that it can't drift from the code. Calls that code below us may try and can do
- * without (a C library looking at files) fail with an error. Anything else traps: the handler says
- * which call it was and puts the terminal right before the process dies. */
+ * needs each call, so that it can't drift from the code. Calls that code below us may try and can
+ * do without (a C library looking at files) fail with an error. Anything else traps: the handler
+ * says which call it was and puts the terminal right before the process dies. */
 #include "host/sandbox.h"
 
 #include "base/str.h"
-#include "host/terminal.h"
 #include "host/sandbox.gen.h" /* sandbox_syscalls[] */
+#include "host/terminal.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -27,8 +27,8 @@
 
 /* Refused with an error instead of a trap: the caller has another way. */
 static const char *const sandbox_errors[] = {
-    "open", "openat", "openat2", "access", "faccessat", "faccessat2", "stat", "readlink",
-    "readlinkat", "clone", "clone3", "socket", "prctl", "uname", "sysinfo", "prlimit64",
+    "open",       "openat", "openat2", "access", "faccessat", "faccessat2", "stat",    "readlink",
+    "readlinkat", "clone",  "clone3",  "socket", "prctl",     "uname",      "sysinfo", "prlimit64",
 };
 
 static int allow(scmp_filter_ctx f, const char *name)

@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-static const struct engine_ops *const engines[] = {&engine_kvm, &engine_translate, &engine_interpret,
-                                                NULL};
+static const struct engine_ops *const engines[] = {&engine_kvm, &engine_translate,
+                                                   &engine_interpret, NULL};
 
 const struct engine_ops *const *machine_engines(void)
 {

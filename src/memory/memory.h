@@ -10,11 +10,11 @@
 struct guest_memory;
 
 struct ram_block {
-    u64 start, size;  /* guest physical, page-aligned */
+    u64 start, size; /* guest physical, page-aligned */
     u8 *host;
-    int fd;           /* memfd, and the offset of the block in it */
+    int fd; /* memfd, and the offset of the block in it */
     u64 fd_offset;
-    bool read_only;   /* ROM: guest writes vanish */
+    bool read_only; /* ROM: guest writes vanish */
     char name[32];
 };
 
@@ -27,10 +27,11 @@ struct ram_provider {
 
 /* What the engine must hear of. */
 enum memory_event_kind {
-    MEMORY_MAP,          /* a block appeared */
+    MEMORY_MAP, /* a block appeared */
     MEMORY_UNMAP,
-    MEMORY_PROTECT,      /* the dirty log was fetched: the next store to each page counts again */
-    MEMORY_LOG_ON, MEMORY_LOG_OFF,
+    MEMORY_PROTECT, /* the dirty log was fetched: the next store to each page counts again */
+    MEMORY_LOG_ON,
+    MEMORY_LOG_OFF,
     MEMORY_LOG_SYNC,     /* the log is about to be fetched: an engine that keeps one of its own adds
                             it by guest_memory_written */
     MEMORY_CODE_WRITTEN, /* somebody stored into [start, start+size), which touches a code page */

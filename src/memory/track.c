@@ -87,15 +87,15 @@ void guest_memory_written(struct guest_memory *m, gpa_t addr, u64 len)
         code |= bit_test(map->code, page);
     }
     if (code)
-        memory_tell(m, &(struct memory_event){.kind = MEMORY_CODE_WRITTEN, .start = addr.v,
-                                              .size = len});
+        memory_tell(
+            m, &(struct memory_event){.kind = MEMORY_CODE_WRITTEN, .start = addr.v, .size = len});
 }
 
 static void tell_all_blocks(struct guest_memory *m, enum memory_event_kind kind)
 {
     for (unsigned i = 0; i < m->count; i++)
-        memory_tell(m, &(struct memory_event){.kind = kind, .start = m->block[i].start,
-                                              .size = m->block[i].size});
+        memory_tell(m, &(struct memory_event){
+                           .kind = kind, .start = m->block[i].start, .size = m->block[i].size});
 }
 
 int guest_memory_log_start(struct guest_memory *m, struct err *e)
@@ -122,10 +122,10 @@ void guest_memory_log_stop(struct guest_memory *m)
 void guest_memory_log_fetch(struct guest_memory *m, const struct ram_block *b, u64 *bitmap)
 {
     u64 *dirty = m->map[b - m->block].dirty;
-    memory_tell(m, &(struct memory_event){.kind = MEMORY_LOG_SYNC, .start = b->start,
-                                          .size = b->size});
+    memory_tell(
+        m, &(struct memory_event){.kind = MEMORY_LOG_SYNC, .start = b->start, .size = b->size});
     for (u64 i = 0; i < bitmap_bytes(b->size) / sizeof(u64); i++)
         bitmap[i] = dirty ? __atomic_exchange_n(&dirty[i], 0, __ATOMIC_SEQ_CST) : 0;
-    memory_tell(m, &(struct memory_event){.kind = MEMORY_PROTECT, .start = b->start,
-                                          .size = b->size});
+    memory_tell(m,
+                &(struct memory_event){.kind = MEMORY_PROTECT, .start = b->start, .size = b->size});
 }

@@ -13,13 +13,13 @@
 struct real_clock {
     struct clock clock;
     struct os_mutex lock;
-    struct os_cond idle;      /* running changed */
+    struct os_cond idle; /* running changed */
     struct os_timer *timer;
-    struct list timers;       /* armed, by deadline */
-    struct vtimer *running;   /* its function is being called, by the thread `runner` */
+    struct list timers;     /* armed, by deadline */
+    struct vtimer *running; /* its function is being called, by the thread `runner` */
     const void *runner;
     bool runs;
-    u64 host_base, base;      /* now = base + (os_clock_ns() - host_base) while it runs */
+    u64 host_base, base; /* now = base + (os_clock_ns() - host_base) while it runs */
 };
 
 /* Its address tells threads apart. */

@@ -22,8 +22,8 @@ struct vtimer {
 };
 
 struct clock_ops {
-    u64 (*now_ns)(struct clock *);      /* virtual nanoseconds since the machine was made */
-    u64 (*wall_ns)(struct clock *);     /* guest wall clock, ns since 1970 (for the RTC) */
+    u64 (*now_ns)(struct clock *);  /* virtual nanoseconds since the machine was made */
+    u64 (*wall_ns)(struct clock *); /* guest wall clock, ns since 1970 (for the RTC) */
     void (*arm)(struct clock *, struct vtimer *, u64 deadline_ns);
     /* After it returns fn is not running and will not run (unless called from fn): it may wait for
      * fn, so never with a lock held that fn takes. Let an unwanted timer fire and look instead. */

@@ -39,14 +39,10 @@ static int set_option(struct device *d, const struct opt_desc *o, const char *va
 {
     void *to = field(d, o->offset);
     switch (o->kind) {
-    case OPT_BOOL:
-        return set_bool(to, value);
-    case OPT_U64:
-        return str_to_u64(value, to);
-    case OPT_SIZE:
-        return str_to_size(value, to);
-    case OPT_STRING:
-        return set_string(to, value);
+    case OPT_BOOL: return set_bool(to, value);
+    case OPT_U64: return str_to_u64(value, to);
+    case OPT_SIZE: return str_to_size(value, to);
+    case OPT_STRING: return set_string(to, value);
     }
     return -EINVAL;
 }

@@ -42,10 +42,10 @@ struct reg_desc {
     const char *name;
     u16 region;
     u16 offset;
-    u8 width;    /* bytes */
+    u8 width; /* bytes */
     u64 reset;
-    u64 writable; /* mask of bits the guest can change by writing */
-    u64 w1c;      /* mask of bits cleared by writing one */
+    u64 writable;     /* mask of bits the guest can change by writing */
+    u64 w1c;          /* mask of bits cleared by writing one */
     const char *spec; /* "16550D 8.6.1" */
 };
 
@@ -63,16 +63,20 @@ struct state_desc {
     }
 #define STATE_ARRAY(type, field, kind)                                                             \
     {                                                                                              \
-#field, kind, offsetof(type, field), sizeof(((type *)0)->field) / sizeof(((type *)0)->field[0]) \
+#field, kind, offsetof(type, field),                                                       \
+            sizeof(((type *)0)->field) / sizeof(((type *)0)->field[0])                             \
     }
-#define STATE_END {NULL, 0, 0, 0}
+#define STATE_END                                                                                  \
+    {                                                                                              \
+        NULL, 0, 0, 0                                                                              \
+    }
 
 enum reset_kind { RESET_COLD, RESET_WARM };
 
 struct device_type {
     const char *name;        /* "uart16550": command line, snapshot key, trace prefix, docs page */
     const char *description; /* one line for help */
-    size_t size;             /* of the instance, which begins with struct device; zeroed by the core */
+    size_t size; /* of the instance, which begins with struct device; zeroed by the core */
     const struct opt_desc *opts;    /* ended by a NULL name; NULL: none */
     const struct reg_desc *regs;    /* ended by a NULL name */
     const struct state_desc *state; /* ended by a NULL name */

@@ -13,8 +13,13 @@ enum { TIMER_BYTES = 9 };
 static size_t field_bytes(const struct state_desc *s)
 {
     static const u8 unit[] = {
-        [STATE_U8] = 1, [STATE_U16] = 2, [STATE_U32] = 4, [STATE_U64] = 8,
-        [STATE_BOOL] = 1, [STATE_BYTES] = 1, [STATE_TIMER] = TIMER_BYTES,
+        [STATE_U8] = 1,
+        [STATE_U16] = 2,
+        [STATE_U32] = 4,
+        [STATE_U64] = 8,
+        [STATE_BOOL] = 1,
+        [STATE_BYTES] = 1,
+        [STATE_TIMER] = TIMER_BYTES,
     };
     return (size_t)unit[s->kind] * s->count;
 }
@@ -69,7 +74,8 @@ static int load_field(u8 *to, const struct state_desc *s, const u8 *from)
 /* Without the device's lock: cancelling waits for the timer's function, which takes it. */
 static void load_timers(struct device *d, const u8 *from)
 {
-    for (const struct state_desc *s = d->type->state; s && s->name; s++, from += field_bytes(s - 1)) {
+    for (const struct state_desc *s = d->type->state; s && s->name;
+         s++, from += field_bytes(s - 1)) {
         struct vtimer *t = (struct vtimer *)(void *)((u8 *)d + s->offset);
         for (u32 i = 0; s->kind == STATE_TIMER && i < s->count; i++) {
             vtimer_cancel(&t[i]);

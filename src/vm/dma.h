@@ -26,7 +26,8 @@ static inline void dma_written(struct dma *d, gpa_t addr, u64 len)
 {
     d->ops->written(d, addr, len);
 }
-/* 0 or -EFAULT. Pieces of RAM that touch are one range; all of it is checked before a byte moves. */
+/* 0 or -EFAULT. Pieces of RAM that touch are one range; all of it is checked before a byte moves.
+ */
 int dma_read(struct dma *d, gpa_t addr, void *dst, u64 len);
 int dma_write(struct dma *d, gpa_t addr, const void *src, u64 len);
 

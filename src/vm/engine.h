@@ -14,18 +14,18 @@ struct x86_cpu_model;
 
 enum engine_caps {
     ENGINE_SMP = 1 << 0,
-    ENGINE_LAPIC = 1 << 1,       /* has the local APIC itself; HALT never leaves run() */
+    ENGINE_LAPIC = 1 << 1, /* has the local APIC itself; HALT never leaves run() */
     ENGINE_SINGLE_STEP = 1 << 2,
-    ENGINE_INTERCEPT = 1 << 3,   /* honours vcpu->intercepts */
+    ENGINE_INTERCEPT = 1 << 3, /* honours vcpu->intercepts */
     ENGINE_STORE_BUFFER = 1 << 4,
-    ENGINE_NATIVE_TSC = 1 << 5,  /* the guest's RDTSC never exits */
-    ENGINE_PARA = 1 << 6,        /* can show a paravirtual interface of its own (engine_para) */
+    ENGINE_NATIVE_TSC = 1 << 5, /* the guest's RDTSC never exits */
+    ENGINE_PARA = 1 << 6,       /* can show a paravirtual interface of its own (engine_para) */
 };
 
 /* Why run() came back: control only. Data accesses happen inside run() by calling vm/vcpu.h. */
 enum vcpu_stop {
-    VCPU_HALT,     /* HLT, from engines without a local APIC of their own */
-    VCPU_KICKED,   /* asked to by kick(), or an event the loop must look at */
+    VCPU_HALT,   /* HLT, from engines without a local APIC of their own */
+    VCPU_KICKED, /* asked to by kick(), or an event the loop must look at */
     VCPU_RESET,
     VCPU_SHUTDOWN, /* triple fault */
     VCPU_DEBUG,    /* an intercept was hit */
@@ -41,7 +41,8 @@ struct engine_ops {
     u64 caps;
     /* What this host offers: 0, or -errno with the reason and the likely cure. Touches nothing. */
     int (*probe)(struct err *);
-    /* NULL, or tells what guests on this host see differently from a processor, as found by trying. */
+    /* NULL, or tells what guests on this host see differently from a processor, as found by trying.
+     */
     void (*quirks)(engine_quirk_fn tell, void *ctx);
     /* The processor model it can run at most. */
     int (*model)(struct x86_cpu_model *, struct err *);

@@ -6,6 +6,8 @@
 
 #include "base/types.h"
 
+/* clang-format cannot settle on a layout of this list. */
+/* clang-format off */
 #define VM_EXIT_REASONS(X)                                                                         \
     X(PORT_IN, "port in") X(PORT_OUT, "port out")                                                  \
     X(MMIO_READ, "mmio read") X(MMIO_WRITE, "mmio write")                                          \
@@ -15,12 +17,13 @@
     X(UNCLAIMED_PORT, "unclaimed port") X(UNCLAIMED_MMIO, "unclaimed mmio")                        \
     X(UNKNOWN_MSR, "unknown msr") X(EMULATION_FALLBACK, "instruction finished by exec")            \
     X(SHUTDOWN, "shutdown") X(OTHER, "other")
+/* clang-format on */
 
 enum exit_reason {
 #define X(id, text) EXIT_##id,
     VM_EXIT_REASONS(X)
 #undef X
-    EXIT_REASON_COUNT
+        EXIT_REASON_COUNT
 };
 extern const char *const exit_reason_name[EXIT_REASON_COUNT];
 

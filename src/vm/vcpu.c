@@ -94,21 +94,11 @@ static void vcpu_loop(struct vcpu *v)
             vcpu_sleep(v);
             vcpu_para_sleep(v, false);
             break;
-        case VCPU_KICKED:
-            vcpu_count(v, EXIT_KICK);
-            break;
-        case VCPU_DEBUG:
-            vcpu_intercepted(v);
-            break;
-        case VCPU_RESET:
-            vm_request_reset(v->vm);
-            break;
-        case VCPU_SHUTDOWN:
-            vcpu_shutdown(v);
-            break;
-        case VCPU_FATAL:
-            vm_request_failure(v->vm, &v->error);
-            break;
+        case VCPU_KICKED: vcpu_count(v, EXIT_KICK); break;
+        case VCPU_DEBUG: vcpu_intercepted(v); break;
+        case VCPU_RESET: vm_request_reset(v->vm); break;
+        case VCPU_SHUTDOWN: vcpu_shutdown(v); break;
+        case VCPU_FATAL: vm_request_failure(v->vm, &v->error); break;
         }
         vcpu_consume(v, VCPU_REQ_KICK); /* before the gate looks at what it was for */
     }

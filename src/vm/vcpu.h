@@ -20,36 +20,37 @@ enum vcpu_request {
     VCPU_REQ_NMI = 1 << 2,
     VCPU_REQ_INIT = 1 << 3,
     VCPU_REQ_SIPI = 1 << 4,
-    VCPU_REQ_MEMORY = 1 << 5,    /* mappings or code changed: the engine looks at its own queue */
-    VCPU_REQ_TLB = 1 << 6,       /* drop every translation of guest virtual addresses */
-    VCPU_REQ_UNHALT = 1 << 7,    /* the HLT under way, or the next one, ends without an interrupt */
+    VCPU_REQ_MEMORY = 1 << 5, /* mappings or code changed: the engine looks at its own queue */
+    VCPU_REQ_TLB = 1 << 6,    /* drop every translation of guest virtual addresses */
+    VCPU_REQ_UNHALT = 1 << 7, /* the HLT under way, or the next one, ends without an interrupt */
 };
 
 struct vcpu {
     struct vm *vm;
-    unsigned index;   /* and local APIC ID */
-    void *engine;     /* the engine's private part */
+    unsigned index;         /* and local APIC ID */
+    void *engine;           /* the engine's private part */
     struct x86_lapic lapic; /* the live local APIC while the engine has none of its own */
     struct os_mutex lapic_lock;
     struct vtimer lapic_timer; /* fires when lapic's timer may have expired */
-    u64 tsc_offset;   /* copy of the state's, for TSC-deadline: lapic_set_tsc_offset; lapic_lock */
-    u8 sipi_vector;   /* atomic, stored before VCPU_REQ_SIPI */
+    u64 tsc_offset; /* copy of the state's, for TSC-deadline: lapic_set_tsc_offset; lapic_lock */
+    u8 sipi_vector; /* atomic, stored before VCPU_REQ_SIPI */
     /* End of interrupt by memory (x86/lapic_eoi.c): where the guest wants it, and whether the
      * interrupt in service may be ended that way. lapic_lock. */
     struct {
         gpa_t addr;
         bool on, offered;
     } eoi_word;
-    bool unhalted;    /* VCPU_REQ_UNHALT was taken and no HLT has used it yet; the engine's */
+    bool unhalted; /* VCPU_REQ_UNHALT was taken and no HLT has used it yet; the engine's */
     /* Exceptions by vector, and X86_ICPT_* bits, that go to vm->intercepted instead of the guest
      * (engines with ENGINE_INTERCEPT). Changed while the vCPU is outside run(). */
     u32 intercept_exceptions, intercept_other;
-    u32 intercepted;  /* with VCPU_DEBUG: the X86_ICPT_* bit; nothing of the event has happened */
+    u32 intercepted; /* with VCPU_DEBUG: the X86_ICPT_* bit; nothing of the event has happened */
     struct x86_event intercepted_event; /* of X86_ICPT_EXCEPTION */
-    u32 request;      /* enum vcpu_request, atomic */
-    u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request */
+    u32 request;                        /* enum vcpu_request, atomic */
+    u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request
+                          */
     struct exit_counters exits; /* written by the vCPU's thread */
-    struct err error; /* with VCPU_FATAL */
+    struct err error;           /* with VCPU_FATAL */
     /* The rest belongs to vm/ (vcpu_priv.h). */
     struct vcpu_priv *priv;
 };

@@ -12,8 +12,8 @@ struct vcpu_priv {
     struct os_thread *thread;
     struct os_mutex lock; /* guards the sleep and init fields; a leaf lock */
     struct os_cond wake;
-    bool sleeping;        /* atomic: the poster looks at it after setting a request bit */
-    bool init_done;       /* engine->vcpu_init has returned init_result */
+    bool sleeping;  /* atomic: the poster looks at it after setting a request bit */
+    bool init_done; /* engine->vcpu_init has returned init_result */
     int init_result;
     u64 msr[VCPU_MSRS_MAX]; /* by row of the table in x86/msr.c; the vCPU's thread */
 };

@@ -58,8 +58,7 @@ int vm_create(struct vm **out, const struct vm_config *c, struct err *e)
     }
     vm->clock = c->clock ? c->clock : p->own_clock;
     vm_tsc_sample(vm);
-    guest_memory_set_listener(vm->memory,
-                              &(struct memory_listener){forward_memory_event, vm});
+    guest_memory_set_listener(vm->memory, &(struct memory_listener){forward_memory_event, vm});
     *out = vm;
     return 0;
 }

@@ -30,7 +30,7 @@ struct vm_config {
     const struct x86_cpu_model *model; /* copied */
     const struct ram_provider *ram;
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
-    bool no_reboot; /* a reset or triple fault ends the machine */
+    bool no_reboot;      /* a reset or triple fault ends the machine */
     bool time_exits;
     bool engine_para; /* an engine with ENGINE_PARA shows the guest its own paravirtual interface */
 };
@@ -38,13 +38,13 @@ struct vm_config {
 struct vm {
     struct vm_config config;
     const struct engine_ops *engine;
-    void *engine_data;        /* the engine's */
+    void *engine_data; /* the engine's */
     struct x86_cpu_model model;
     struct guest_memory *memory;
     struct bus *pio, *mmio;
-    struct clock *clock;      /* virtual time */
-    struct dma dma;           /* for devices */
-    struct os_loop *loop;     /* the I/O thread's event loop */
+    struct clock *clock;  /* virtual time */
+    struct dma dma;       /* for devices */
+    struct os_loop *loop; /* the I/O thread's event loop */
     struct vcpu *vcpu[VM_CPUS_MAX];
     unsigned cpus;
     /* Wired by the machine: acknowledge of the PIC (INTA cycle; -1 none) for LINT0/ExtINT, and
@@ -77,8 +77,8 @@ struct hypercall_ops {
     int (*msr)(struct vcpu *, void *ctx, u32 index, bool write, u64 *value); /* 1: not its own */
     const u32 *msrs; /* those that are state, in the order of loading; ended by 0 */
     void (*reset)(struct vcpu *, void *ctx); /* INIT too: the guest forgot what it has asked for */
-    void (*sleep)(struct vcpu *, void *ctx, bool asleep); /* a HLT begins, and is over */
-    void (*interrupt)(struct vcpu *, void *ctx); /* one is about to be delivered */
+    void (*sleep)(struct vcpu *, void *ctx, bool asleep);     /* a HLT begins, and is over */
+    void (*interrupt)(struct vcpu *, void *ctx);              /* one is about to be delivered */
     void (*tsc_offset)(struct vcpu *, void *ctx, u64 offset); /* its guest's TSC was changed */
 };
 

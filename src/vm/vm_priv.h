@@ -2,8 +2,8 @@
 /* The gate at which vCPU threads wait, and what else of a machine is vm/'s own.
  *
  * hold is a set of reasons to keep every vCPU outside run(). Who sets one stores it and posts
- * VCPU_REQ_KICK; a vCPU looks at it after it consumed the kick, so a hold is never missed. lock is a
- * leaf: nothing is called with it held. */
+ * VCPU_REQ_KICK; a vCPU looks at it after it consumed the kick, so a hold is never missed. lock is
+ * a leaf: nothing is called with it held. */
 #ifndef VM_VM_PRIV_H
 #define VM_VM_PRIV_H
 
@@ -28,7 +28,7 @@ struct vm_priv {
     struct os_cond changed; /* any of the fields below */
     u32 hold;               /* enum vm_hold; written under lock, read atomically */
     unsigned pauses;
-    unsigned parked;        /* vCPU threads outside run() that won't enter it while hold is set */
+    unsigned parked; /* vCPU threads outside run() that won't enter it while hold is set */
     bool resetting;
     enum vm_end end;
     int status;
@@ -42,7 +42,8 @@ struct vm_priv {
     u64 tsc_sample_ns, tsc_sample; /* first point of the host TSC's calibration */
 };
 
-/* gate.c: on the vCPU's thread. Returns true when it may enter run(), false at the machine's end. */
+/* gate.c: on the vCPU's thread. Returns true when it may enter run(), false at the machine's end.
+ */
 bool vm_gate(struct vcpu *v);
 /* True when a vCPU should leave run() soon. */
 static inline bool vm_held(const struct vm *vm)

@@ -29,8 +29,8 @@ struct fake_chardev {
     struct chardev chardev;
     u8 output[FAKE_OUTPUT]; /* what the device has written */
     size_t written;
-    size_t room;            /* bytes taken before writes come short; unlimited at first */
-    unsigned accepts;       /* how often the device said that it has room again */
+    size_t room;      /* bytes taken before writes come short; unlimited at first */
+    unsigned accepts; /* how often the device said that it has room again */
 };
 void fake_chardev_init(struct fake_chardev *c);
 /* Gives the device up to n bytes as the event loop would; returns how many it took. */
@@ -41,9 +41,9 @@ void fake_chardev_unblock(struct fake_chardev *c);
 enum { FAKE_RAM = 65536 };
 struct fake_ram {
     struct dma dma;
-    u64 base;        /* guest address of bytes[0] */
+    u64 base; /* guest address of bytes[0] */
     u8 bytes[FAKE_RAM];
-    u64 written;     /* bytes reported as written by the device */
+    u64 written; /* bytes reported as written by the device */
 };
 void fake_ram_init(struct fake_ram *r, u64 base);
 

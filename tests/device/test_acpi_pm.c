@@ -156,8 +156,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(resets), T(timer), T(timer_overflow), T(power_button), T(enable_mask), T(soft_off),
-        T(general_purpose_events), T(saves),
+        T(resets),      T(timer),    T(timer_overflow),         T(power_button),
+        T(enable_mask), T(soft_off), T(general_purpose_events), T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,8 +53,18 @@ static void wr(unsigned off, u64 v)
 {
     fake_write(d, 0, off, 8, v);
 }
-enum { CONF = 0x10, STATUS = 0x20, COUNTER = 0xf0, T0 = 0x100, CMP0 = 0x108, T1 = 0x120,
-       CMP1 = 0x128, FSB1 = 0x130, T2 = 0x140, CMP2 = 0x148 };
+enum {
+    CONF = 0x10,
+    STATUS = 0x20,
+    COUNTER = 0xf0,
+    T0 = 0x100,
+    CMP0 = 0x108,
+    T1 = 0x120,
+    CMP1 = 0x128,
+    FSB1 = 0x130,
+    T2 = 0x140,
+    CMP2 = 0x148
+};
 
 static void registers(void **state)
 {
@@ -247,9 +257,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(registers), T(counter), T(one_shot_edge), T(moved_comparator), T(level_with_status),
-        T(periodic), T(short_period), T(wraps_at_32_bits), T(legacy_routes), T(messages),
-        T(disabled_is_silent), T(saves),
+        T(registers),         T(counter),  T(one_shot_edge),      T(moved_comparator),
+        T(level_with_status), T(periodic), T(short_period),       T(wraps_at_32_bits),
+        T(legacy_routes),     T(messages), T(disabled_is_silent), T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,8 +193,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(controller_probe), T(no_second_port), T(keyboard_probe), T(disabled_keyboard_waits),
-        T(reset_lines), T(interrupt_enable), T(queue_overflows_safely), T(saves),
+        T(controller_probe),        T(no_second_port), T(keyboard_probe),
+        T(disabled_keyboard_waits), T(reset_lines),    T(interrupt_enable),
+        T(queue_overflows_safely),  T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,9 +175,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(registers), T(edge_message), T(logical_lowest_priority), T(masked_edge_is_lost),
-        T(level_until_eoi), T(unmasking_sends_a_waiting_level), T(edge_switch_clears_remote_irr),
-        T(polarity), T(saves),
+        T(registers),
+        T(edge_message),
+        T(logical_lowest_priority),
+        T(masked_edge_is_lost),
+        T(level_until_eoi),
+        T(unmasking_sends_a_waiting_level),
+        T(edge_switch_clears_remote_irr),
+        T(polarity),
+        T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -267,9 +267,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(edge_and_eoi), T(priorities_nest), T(cascade), T(special_fully_nested), T(masking),
-        T(special_mask), T(rotation), T(automatic_eoi), T(poll), T(level_triggered), T(spurious),
-        T(initialisation_clears), T(saves),
+        T(edge_and_eoi), T(priorities_nest), T(cascade),  T(special_fully_nested),
+        T(masking),      T(special_mask),    T(rotation), T(automatic_eoi),
+        T(poll),         T(level_triggered), T(spurious), T(initialisation_clears),
+        T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -330,10 +330,23 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(resets), T(mode0_interrupts_once), T(mode0_first_byte_stops), T(mode2_is_a_rate),
-        T(mode2_new_count), T(mode3_counts_by_two), T(mode1_is_triggered_by_the_gate),
-        T(mode4_and_5_strobe), T(gate_suspends_mode0), T(latch_holds), T(read_back),
-        T(byte_access), T(bcd), T(port61), T(hpet_takes_the_line), T(short_period), T(saves),
+        T(resets),
+        T(mode0_interrupts_once),
+        T(mode0_first_byte_stops),
+        T(mode2_is_a_rate),
+        T(mode2_new_count),
+        T(mode3_counts_by_two),
+        T(mode1_is_triggered_by_the_gate),
+        T(mode4_and_5_strobe),
+        T(gate_suspends_mode0),
+        T(latch_holds),
+        T(read_back),
+        T(byte_access),
+        T(bcd),
+        T(port61),
+        T(hpet_takes_the_line),
+        T(short_period),
+        T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,7 +127,7 @@ static void set_time(void **state)
     assert_int_equal(rd(0), 0x32);
     assert_int_equal(rd(4), 0x08);
     assert_int_equal(rd(6), 7); /* 4 July 2026 is a Saturday */
-    wr(2, 0x59); /* without SET too */
+    wr(2, 0x59);                /* without SET too */
     assert_int_equal(rd(2), 0x59);
     assert_int_equal(rd(0), 0x32);
 }
@@ -271,9 +271,19 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(calendar), T(bcd_24), T(binary_and_12_hours), T(set_time), T(divider_stops),
-        T(update_in_progress), T(update_interrupt), T(alarm_interrupt), T(periodic_interrupt),
-        T(flags_without_interrupts), T(memory), T(hpet_takes_the_line), T(saves),
+        T(calendar),
+        T(bcd_24),
+        T(binary_and_12_hours),
+        T(set_time),
+        T(divider_stops),
+        T(update_in_progress),
+        T(update_interrupt),
+        T(alarm_interrupt),
+        T(periodic_interrupt),
+        T(flags_without_interrupts),
+        T(memory),
+        T(hpet_takes_the_line),
+        T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,7 +197,7 @@ static void overrun_and_break(void **state)
     out(b, IER, 0x07);
     (void)in(b, IIR);
     out(b, DATA, '1');
-    out(b, DATA, '2'); /* without a FIFO the first is overwritten */
+    out(b, DATA, '2');                  /* without a FIFO the first is overwritten */
     assert_int_equal(in(b, IIR), 0x06); /* line status is first in rank */
     assert_int_equal(in(b, LSR) & 0x03, 0x03);
     assert_int_equal(in(b, LSR) & 0x02, 0);
@@ -256,10 +256,19 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(resets), T(divisor_and_masks), T(transmits), T(thre_interrupt),
-        T(blocked_back_end_loses_nothing), T(receives_one_without_fifo),
-        T(fifo_trigger_and_timeout), T(loopback), T(ring_is_a_trailing_edge), T(overrun_and_break),
-        T(error_travels_with_its_byte), T(modem_interrupt), T(saves),
+        T(resets),
+        T(divisor_and_masks),
+        T(transmits),
+        T(thre_interrupt),
+        T(blocked_back_end_loses_nothing),
+        T(receives_one_without_fifo),
+        T(fifo_trigger_and_timeout),
+        T(loopback),
+        T(ring_is_a_trailing_edge),
+        T(overrun_and_break),
+        T(error_travels_with_its_byte),
+        T(modem_interrupt),
+        T(saves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

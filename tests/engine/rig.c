@@ -27,9 +27,10 @@ static enum io_result port_io(struct device *d, unsigned region, struct io_acces
         r->text[r->length++] = (char)a->val;
     return IO_OK;
 }
-static const struct device_type port_type = {
-    .name = "test-port", .description = "prints and exits", .size = sizeof(struct port),
-    .io = port_io};
+static const struct device_type port_type = {.name = "test-port",
+                                             .description = "prints and exits",
+                                             .size = sizeof(struct port),
+                                             .io = port_io};
 
 static void check(int result, const struct err *e)
 {
@@ -37,7 +38,8 @@ static void check(int result, const struct err *e)
         fail_msg("%s (%d)", e->text, result);
 }
 
-/* The first 4 GiB, identity-mapped by 2 MiB pages: PML4 0x2000, PDPT 0x3000, directories 0x4000-0x7fff. */
+/* The first 4 GiB, identity-mapped by 2 MiB pages: PML4 0x2000, PDPT 0x3000, directories
+ * 0x4000-0x7fff. */
 static void write_tables(struct rig *r)
 {
     rig_poke(r, 0x2000, 0x3000 | 7);
@@ -90,8 +92,8 @@ void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpu
     memset(r, 0, sizeof *r);
     r->model = model;
     x86_model_build_leaves(&r->model, cpus, true);
-    struct vm_config c = {.cpus = cpus, .engine = engine, .model = &r->model, .ram = &ram,
-                          .no_reboot = no_reboot};
+    struct vm_config c = {
+        .cpus = cpus, .engine = engine, .model = &r->model, .ram = &ram, .no_reboot = no_reboot};
     check(vm_create(&r->vm, &c, &e), &e);
     check(guest_memory_add(r->vm->memory, "ram", 0, RIG_RAM, false, &e), &e);
     r->port = device_alloc(&port_type, "port0");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A machine with nothing but RAM, vCPUs and two ports, to run the guests of guests.S on an engine. */
+/* A machine with nothing but RAM, vCPUs and two ports, to run the guests of guests.S on an engine.
+ */
 #ifndef TESTS_ENGINE_RIG_H
 #define TESTS_ENGINE_RIG_H
 

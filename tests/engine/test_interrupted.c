@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A Debian kernel boots while its machine is stopped all the time: every vCPU's state goes out of
- * the engine and in again, and now and then a page of its code is rewritten with the same bytes. What the
- * canonical state lacks, or an event lost between two runs, shows as a kernel that hangs or dies.
- * Arguments: kernel, initramfs, processors. */
+ * the engine and in again, and now and then a page of its code is rewritten with the same bytes.
+ * What the canonical state lacks, or an event lost between two runs, shows as a kernel that hangs
+ * or dies. Arguments: kernel, initramfs, processors. */
 #include "base/mem.h"
 #include "base/os.h"
 #include "machine/machine.h"
@@ -95,10 +95,15 @@ int main(int argc, char **argv)
     }
     static const struct chardev_ops ops = {.write = console_write};
     static struct console console = {.chardev.ops = &ops};
-    struct machine_config c = {.engine = "interpret", .cpu = "host", .memory = 256 * MiB,
-                               .cpus = (unsigned)atoi(argv[3]), .kernel = argv[1],
-                               .initrd = argv[2], .append = "console=ttyS0 nokaslr panic=-1",
-                               .serial = {&console.chardev}, .no_reboot = true};
+    struct machine_config c = {.engine = "interpret",
+                               .cpu = "host",
+                               .memory = 256 * MiB,
+                               .cpus = (unsigned)atoi(argv[3]),
+                               .kernel = argv[1],
+                               .initrd = argv[2],
+                               .append = "console=ttyS0 nokaslr panic=-1",
+                               .serial = {&console.chardev},
+                               .no_reboot = true};
     struct err e = {0};
     struct machine *m;
     struct os_thread *t = NULL;
@@ -112,8 +117,8 @@ int main(int argc, char **argv)
     enum vm_end why = vm_wait(d.vm, NULL, &e);
     __atomic_store_n(&d.end, true, __ATOMIC_RELEASE);
     os_thread_join(t);
-    bool good = why == VM_STOPPED && !strstr(console.text, "Call Trace") &&
-                !strstr(console.text, "BUG:");
+    bool good =
+        why == VM_STOPPED && !strstr(console.text, "Call Trace") && !strstr(console.text, "BUG:");
     if (!good)
         printf("%s\nend %d %s\n", console.text, (int)why, e.text);
     printf("%u stops, %zu bytes printed\n", d.stops, console.length);

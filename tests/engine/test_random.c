@@ -52,7 +52,11 @@ static bool spares_bases(const struct x86_insn *i)
         const struct x86_opnd *o = &f->opnd[n];
         unsigned r = o->kind == X86_OPND_G ? i->reg : o->kind == X86_OPND_B ? i->vvvv : i->rm;
         switch (o->kind) {
-        case X86_OPND_E: case X86_OPND_R: case X86_OPND_Z: case X86_OPND_G: case X86_OPND_B:
+        case X86_OPND_E:
+        case X86_OPND_R:
+        case X86_OPND_Z:
+        case X86_OPND_G:
+        case X86_OPND_B:
             if (o->kind == X86_OPND_E && (i->flags & X86_I_MEM))
                 break;
             if (x86_opnd_bytes(i, n) == 1 && !(i->flags & (X86_I_REX | X86_I_VEX)) && r < 8)
@@ -64,9 +68,16 @@ static bool spares_bases(const struct x86_insn *i)
             if ((o->access & X86_WR) && o->reg >= X86_FIX_BX && o->reg <= X86_FIX_DI)
                 return false;
             break;
-        case X86_OPND_X: case X86_OPND_Y: case X86_OPND_XLAT: case X86_OPND_MDI: case X86_OPND_O:
-        case X86_OPND_VM: case X86_OPND_P: case X86_OPND_Q: case X86_OPND_N: case X86_OPND_ST:
-            return false;
+        case X86_OPND_X:
+        case X86_OPND_Y:
+        case X86_OPND_XLAT:
+        case X86_OPND_MDI:
+        case X86_OPND_O:
+        case X86_OPND_VM:
+        case X86_OPND_P:
+        case X86_OPND_Q:
+        case X86_OPND_N:
+        case X86_OPND_ST: return false;
         }
     }
     return true;
@@ -76,16 +87,30 @@ static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
 {
     const struct x86_form *f = &x86_forms[i->form];
     switch (i->op) {
-    case X86_OP_DIV: case X86_OP_IDIV: case X86_OP_ENTER: case X86_OP_LEAVE: case X86_OP_STD:
-    case X86_OP_LDMXCSR: case X86_OP_VLDMXCSR: case X86_OP_CMPXCHG8B: case X86_OP_CMPXCHG16B:
-    case X86_OP_RDRAND: case X86_OP_RDSEED: case X86_OP_POP: case X86_OP_MOVDIR64B: case X86_OP_CLZERO:
-        return false;
-    case X86_OP_BT: case X86_OP_BTS: case X86_OP_BTR: case X86_OP_BTC:
+    case X86_OP_DIV:
+    case X86_OP_IDIV:
+    case X86_OP_ENTER:
+    case X86_OP_LEAVE:
+    case X86_OP_STD:
+    case X86_OP_LDMXCSR:
+    case X86_OP_VLDMXCSR:
+    case X86_OP_CMPXCHG8B:
+    case X86_OP_CMPXCHG16B:
+    case X86_OP_RDRAND:
+    case X86_OP_RDSEED:
+    case X86_OP_POP:
+    case X86_OP_MOVDIR64B:
+    case X86_OP_CLZERO: return false;
+    case X86_OP_BT:
+    case X86_OP_BTS:
+    case X86_OP_BTR:
+    case X86_OP_BTC:
         if ((i->flags & X86_I_MEM) && !i->off_imm)
             return false;
     }
-    if (f->cls != X86_CLASS_COPY || (i->flags & (X86_I_EVEX | X86_I_REP | X86_I_REPNE)) || (f->flags & X86_F_ALIGN) ||
-        i->op == X86_OP_UNDEFINED || (i->map == 0 && i->opcode >= 0xd8 && i->opcode <= 0xdf) ||
+    if (f->cls != X86_CLASS_COPY || (i->flags & (X86_I_EVEX | X86_I_REP | X86_I_REPNE)) ||
+        (f->flags & X86_F_ALIGN) || i->op == X86_OP_UNDEFINED ||
+        (i->map == 0 && i->opcode >= 0xd8 && i->opcode <= 0xdf) ||
         (f->feature && !x86_model_has(m, f->feature)) ||
         (f->feature2 && !x86_model_has(m, f->feature2)))
         return false;
@@ -213,8 +238,9 @@ static void report(const struct outcome *a, const struct outcome *b, unsigned pr
         fwrite(code, 1, at, f);
         fclose(f);
     }
-    fail_msg("seed %llu, program %u: status %d %d, rip %llx %llx", (unsigned long long)seed, program,
-             a->status, b->status, (unsigned long long)a->s.rip, (unsigned long long)b->s.rip);
+    fail_msg("seed %llu, program %u: status %d %d, rip %llx %llx", (unsigned long long)seed,
+             program, a->status, b->status, (unsigned long long)a->s.rip,
+             (unsigned long long)b->s.rip);
 }
 
 static void random_programs(void **state)

@@ -96,8 +96,8 @@ static void code_written_from_outside_is_dropped(void **state)
         ;
     struct guest g = GUEST_OF(guest_wait_flag, false);
     vm_pause(r.vm);
-    assert_int_equal(guest_memory_write(r.vm->memory, gpa(RIG_CODE), g.start,
-                                        (u64)(g.end - g.start)), 0);
+    assert_int_equal(
+        guest_memory_write(r.vm->memory, gpa(RIG_CODE), g.start, (u64)(g.end - g.start)), 0);
     struct x86_state *s = mem_alloc_aligned(64, sizeof *s);
     rig_entry(&r, g, s);
     assert_int_equal(vm_set_state(r.vm, 0, s, NULL), 0);

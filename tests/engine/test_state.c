@@ -135,8 +135,9 @@ static void waiting_processor_moves(const struct engine_ops *const pair[2])
     assert_int_equal(vm_get_state(r[1].vm, 1, s, NULL), 0);
     assert_int_equal(s->run_state, X86_WAIT_SIPI);
     memset(guest_memory_ptr(r[1].vm->memory, gpa(RIG_COUNTER), 0x100), 0, 0x100);
-    assert_int_equal(guest_memory_write(r[1].vm->memory, gpa(RIG_CODE), smp.start,
-                                        (u64)(smp.end - smp.start)), 0);
+    assert_int_equal(
+        guest_memory_write(r[1].vm->memory, gpa(RIG_CODE), smp.start, (u64)(smp.end - smp.start)),
+        0);
     rig_entry(&r[1], smp, s);
     assert_int_equal(vm_set_state(r[1].vm, 0, s, NULL), 0);
     mem_free(s);

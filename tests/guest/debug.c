@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Single step, breakpoints and watchpoints in ring 0 and ring 3, and who may touch debug registers. */
+/* Single step, breakpoints and watchpoints in ring 0 and ring 3, and who may touch debug registers.
+ */
 #include "lib/guest.h"
 
-enum { BS = 1 << 14, BD = 1 << 13, TF = 1 << 8, RF = 1 << 16, DR7_NONE = 0x400, DR6_NONE = 0xffff0ff0 };
-#define READ_DR(n)     ({ u64 v_; __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v_)); v_; })
+enum {
+    BS = 1 << 14,
+    BD = 1 << 13,
+    TF = 1 << 8,
+    RF = 1 << 16,
+    DR7_NONE = 0x400,
+    DR6_NONE = 0xffff0ff0
+};
+#define READ_DR(n)                                                                                 \
+    ({                                                                                             \
+        u64 v_;                                                                                    \
+        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v_));                                         \
+        v_;                                                                                        \
+    })
 #define WRITE_DR(n, v) __asm__ volatile("mov %0, %%dr" #n : : "r"((u64)(v)) : "memory")
 
 static volatile unsigned hits, stop_after;

@@ -6,7 +6,10 @@
 static void contributory(void)
 {
     CHECK_EQ(TRY("xor %%ecx, %%ecx; xor %%edx, %%edx; mov $1, %%eax; div %%ecx",
-                 : : : "rax", "rcx", "rdx", TRY_CLOBBERS), 0);
+                 :
+                 :
+                 : "rax", "rcx", "rdx", TRY_CLOBBERS),
+             0);
     CHECK_EQ(TRY("ud2", : : : TRY_CLOBBERS), 6);
     CHECK_EQ(TRY(".byte 0xf0, 0x01, 0xc1", : : : "rcx", TRY_CLOBBERS), 6); /* lock add ecx, eax */
     CHECK_EQ(TRY("mov %0, %%cr4", : : "r"((u64)1 << 40) : TRY_CLOBBERS), 13);

@@ -15,12 +15,14 @@ static u64 next_random(void)
 
 static void jump_nowhere(void)
 {
-    static const u64 places[] = {0xfee00000, 0xfec00000, 0xfed00000, 0xb0000000, 0xd0000000,
-                                 0xfffff000, 0xa0000, 0xc0000000};
+    static const u64 places[] = {0xfee00000, 0xfec00000, 0xfed00000, 0xb0000000,
+                                 0xd0000000, 0xfffff000, 0xa0000,    0xc0000000};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         /* Whatever is fetched there, it is no program: an exception, or it runs into one. */
-        int v = TRY("call *%0", : : "r"(places[i]) : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8",
-                    "r9", "r10", TRY_CLOBBERS);
+        int v = TRY("call *%0",
+                    :
+                    : "r"(places[i])
+                    : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", TRY_CLOBBERS);
         CHECK(v >= 0);
     }
     CHECK_EQ(TRY("call *%0", : : "r"((u64)1 << 47) : TRY_CLOBBERS), 13);
@@ -68,8 +70,11 @@ static void write_everywhere(void)
     }
     for (unsigned i = 0; i < 2000; i++) {
         u64 r = next_random();
-        (void)TRY("wrmsr", : : "c"((u32)(r & 1 ? r >> 8 & 0x1fff : 0x800 | (r >> 8 & 0x3f))),
-                  "a"((u32)(r >> 32)), "d"(0) : TRY_CLOBBERS);
+        (void)TRY("wrmsr",
+                  :
+                  : "c"((u32)(r & 1 ? r >> 8 & 0x1fff : 0x800 | (r >> 8 & 0x3f))),
+                    "a"((u32)(r >> 32)), "d"(0)
+                  : TRY_CLOBBERS);
     }
 }
 

@@ -14,14 +14,14 @@ void guest_main(void)
     mark[16] = 0; /* not virtual-8086, which has a guest of its own */
     ((void (*)(void))0x7000)();
     CHECK_EQ(mark[0], 1);
-    CHECK_EQ(mark[1], 4);       /* DEC EAX was executed */
+    CHECK_EQ(mark[1], 4); /* DEC EAX was executed */
     CHECK_EQ(mark[2], 2);
     CHECK_EQ(*(volatile u32 *)0x7ee0, 0x12347cfc);
     CHECK_EQ(mark[3], 3);
     CHECK_EQ(mark[4], 4);
-    CHECK_EQ(mark[5], 0x2345);  /* the interrupt handler's sum */
+    CHECK_EQ(mark[5], 0x2345); /* the interrupt handler's sum */
     CHECK_EQ(mark[6], 6);
-    CHECK_EQ(mark[7], 1);       /* 7fff * 3 >> 16 */
+    CHECK_EQ(mark[7], 1); /* 7fff * 3 >> 16 */
     CHECK_EQ(mark[8], 8);
     CHECK_EQ(mark[13], 13);
     print("journey done\n");

@@ -7,22 +7,34 @@ static const struct row {
     u32 index, flags;
     u64 value; /* written, and read back unless it faults */
 } rows[] = {
-    {0xc0000081, 0, 0x001b000800000000},  {0xc0000082, 0, 0xffff800000001000},
-    {0xc0000082, 0, 0x00007ffffffff000},  {0xc0000082, FAULTS, 0x0000800000000000},
-    {0xc0000083, 0, 0xffffffffffffffff},  {0xc0000083, FAULTS, 0xffff700000000000},
-    {0xc0000084, 0, 0x47700},             {0xc0000102, 0, 0xffff888000000000},
+    {0xc0000081, 0, 0x001b000800000000},
+    {0xc0000082, 0, 0xffff800000001000},
+    {0xc0000082, 0, 0x00007ffffffff000},
+    {0xc0000082, FAULTS, 0x0000800000000000},
+    {0xc0000083, 0, 0xffffffffffffffff},
+    {0xc0000083, FAULTS, 0xffff700000000000},
+    {0xc0000084, 0, 0x47700},
+    {0xc0000102, 0, 0xffff888000000000},
     {0xc0000102, FAULTS, 0x1000000000000000},
-    {0xc0000100, 0, 0x123456789000},      {0xc0000100, FAULTS, 0x8000000000000000},
-    {0xc0000101, 0, 0xffffffff00000000},  {0xc0000101, FAULTS, 0x0001000000000000},
-    {0x174, 0, 0x8},                      {0x175, 0, 0xffff800000002000},
-    {0x176, 0, 0xffff800000003000},       {0x277, 0, 0x0007040600070406},
-    {0x2ff, 0, 0xc06},                    {0x200, 0, 0xc0000000},
-    {0x201, 0, 0xffc0000800},             {0x250, 0, 0x0606060606060606},
+    {0xc0000100, 0, 0x123456789000},
+    {0xc0000100, FAULTS, 0x8000000000000000},
+    {0xc0000101, 0, 0xffffffff00000000},
+    {0xc0000101, FAULTS, 0x0001000000000000},
+    {0x174, 0, 0x8},
+    {0x175, 0, 0xffff800000002000},
+    {0x176, 0, 0xffff800000003000},
+    {0x277, 0, 0x0007040600070406},
+    {0x2ff, 0, 0xc06},
+    {0x200, 0, 0xc0000000},
+    {0x201, 0, 0xffc0000800},
+    {0x250, 0, 0x0606060606060606},
     {0x268, 0, 0x0505050505050505},
-    {0xc0000080, FAULTS, 0x100901},       {0xc0000080, FAULTS, (u64)1 << 40 | 0xd01},
+    {0xc0000080, FAULTS, 0x100901},
+    {0xc0000080, FAULTS, (u64)1 << 40 | 0xd01},
     {0x1b, FAULTS, (u64)1 << 62 | 0xfee00900},
-    {0x1b, FAULTS, 0xfee00500},           /* x2APIC without the enable bit */
-    {0x12345678, FAULTS, 0},              {0xdeadbeef, FAULTS, 0},
+    {0x1b, FAULTS, 0xfee00500}, /* x2APIC without the enable bit */
+    {0x12345678, FAULTS, 0},
+    {0xdeadbeef, FAULTS, 0},
 };
 
 static int write_msr(u32 index, u64 v)

@@ -15,7 +15,7 @@ static void identification(void)
     CHECK(r[2] >> 31);           /* a hypervisor is present */
     CHECK_EQ(r[2] >> 27 & 1, 0); /* OSXSAVE follows CR4 */
     bool xsave = r[2] >> 26 & 1;
-    CHECK_EQ(r[2] >> 5 & 1, 0);  /* no VMX */
+    CHECK_EQ(r[2] >> 5 & 1, 0); /* no VMX */
     if (xsave) {
         WRITE_CR(4, READ_CR(4) | 1 << 18);
         cpuid(1, 0, r);
@@ -36,7 +36,7 @@ static void identification(void)
         }
     }
     cpuid(0x80000001, 0, r);
-    CHECK(r[3] & 1 << 29); /* long mode */
+    CHECK(r[3] & 1 << 29);      /* long mode */
     CHECK_EQ(r[2] >> 2 & 1, 0); /* no SVM */
 }
 

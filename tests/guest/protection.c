@@ -3,8 +3,16 @@
  * supervisor memory, and what runs in ring 3 does so through a user alias of it. */
 #include "lib/guest.h"
 
-enum { IMAGE = 0x100000, SMEP = 1 << 20, SMAP = 1 << 21, PCIDE = 1 << 17,
-       ERR_P = 1, ERR_W = 2, ERR_U = 4, ERR_I = 16 };
+enum {
+    IMAGE = 0x100000,
+    SMEP = 1 << 20,
+    SMAP = 1 << 21,
+    PCIDE = 1 << 17,
+    ERR_P = 1,
+    ERR_W = 2,
+    ERR_U = 4,
+    ERR_I = 16
+};
 #define OTHER_VA ((u64)0x20000000000)
 #define NO_FLUSH ((u64)1 << 63)
 

@@ -113,14 +113,19 @@ static inline u64 push_pop_fs(void)
 {
     u64 r;
     __asm__ volatile("mov %w1, %%fs; push %%fs; pop %0; push $0; pop %%fs"
-                     : "=&r"(r) : "r"(0x23) : "memory");
+                     : "=&r"(r)
+                     : "r"(0x23)
+                     : "memory");
     return r;
 }
 static inline u64 far_return(void)
 {
     u64 r;
     __asm__ volatile("mov %%cs, %%eax; push %%rax; lea 1f(%%rip), %%rax; push %%rax; lretq;"
-                     "1: mov %%cs, %0" : "=r"(r) : : "rax", "memory");
+                     "1: mov %%cs, %0"
+                     : "=r"(r)
+                     :
+                     : "rax", "memory");
     return r;
 }
 static inline u64 far_call(void)
@@ -129,7 +134,9 @@ static inline u64 far_call(void)
     __asm__ volatile("sub $16, %%rsp; lea 1f(%%rip), %%rax; mov %%eax, (%%rsp);"
                      "mov %%cs, %%eax; mov %%ax, 4(%%rsp); lcall *(%%rsp); jmp 2f;"
                      "1: mov 4(%%rsp), %%eax; lretl; 2: add $16, %%rsp"
-                     : "=&a"(r) : : "memory", "cc");
+                     : "=&a"(r)
+                     :
+                     : "memory", "cc");
     return r & 0xffff;
 }
 static inline u64 int_n(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two processors: one changes a mapping or code that the other uses, and tells it by an interrupt. */
+/* Two processors: one changes a mapping or code that the other uses, and tells it by an interrupt.
+ */
 #include "lib/smp.h"
 
 enum { ROUNDS = 50, SHOOTDOWN = 0x56 };

@@ -37,7 +37,7 @@ static void rewritten_ahead(void)
     u8 *p = code[0] + 64;
     static const u8 text[] = {
         0x40, 0x88, 0x3d, 1, 0, 0, 0, /* mov [rip+1], dil: the immediate below */
-        0xb8, 0, 0, 0, 0,             /* mov eax, 0 */
+        0xb8, 0,    0,    0, 0,       /* mov eax, 0 */
         0xc3,
     };
     for (size_t i = 0; i < sizeof text; i++)

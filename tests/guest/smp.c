@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two processors: INIT and SIPI, interrupts between them, locked instructions and memory ordering. */
+/* Two processors: INIT and SIPI, interrupts between them, locked instructions and memory ordering.
+ */
 #include "lib/smp.h"
 
 static volatile u32 phase, ipis[2], shared;

@@ -14,7 +14,7 @@ void guest_main(void)
     ((void (*)(void))0x7000)();
     CHECK_EQ(mark[9], 9);
     CHECK_EQ(mark[10], 0x700);
-    CHECK_EQ(mark[11], 0);      /* INT n below IOPL 3 in virtual-8086 mode: #GP(0) */
+    CHECK_EQ(mark[11], 0); /* INT n below IOPL 3 in virtual-8086 mode: #GP(0) */
     CHECK_EQ(mark[12], 0x700);
     CHECK_EQ(mark[13], 13);
 }

@@ -53,7 +53,9 @@ static void stack_switch(void)
     u16 ss = 0x10;
     self_ipi(0x40);
     __asm__ volatile("lea 7f(%%rip), %0; sti; mov %1, %%ss; nop; 7: cli"
-                     : "=&r"(at) : "r"(ss) : "memory", "cc");
+                     : "=&r"(at)
+                     : "r"(ss)
+                     : "memory", "cc");
     CHECK_EQ(count[0x40], 4);
     CHECK_EQ(last_rip, at);
 }

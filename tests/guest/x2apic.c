@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The local APIC through MSRs: the way in and out, what faults, interrupts to oneself, the timer. */
+/* The local APIC through MSRs: the way in and out, what faults, interrupts to oneself, the timer.
+ */
 #include "lib/guest.h"
 
-enum { BASE = 0x1b, ENABLE = 0x800, X2 = 0x400, ID = 0x802, VERSION = 0x803, TPR = 0x808,
-       EOI = 0x80b, LDR = 0x80d, DFR = 0x80e, SVR = 0x80f, IRR = 0x820, ICR = 0x830,
-       ICR_HIGH = 0x831, LVT_TIMER = 0x832, INITIAL = 0x838, CURRENT = 0x839, DIVIDE = 0x83e,
-       SELF = 0x83f };
+enum {
+    BASE = 0x1b,
+    ENABLE = 0x800,
+    X2 = 0x400,
+    ID = 0x802,
+    VERSION = 0x803,
+    TPR = 0x808,
+    EOI = 0x80b,
+    LDR = 0x80d,
+    DFR = 0x80e,
+    SVR = 0x80f,
+    IRR = 0x820,
+    ICR = 0x830,
+    ICR_HIGH = 0x831,
+    LVT_TIMER = 0x832,
+    INITIAL = 0x838,
+    CURRENT = 0x839,
+    DIVIDE = 0x83e,
+    SELF = 0x83f
+};
 
 static volatile unsigned count[256];
 

@@ -161,9 +161,7 @@ static void chip_write_odd(struct pic_chip *c, u8 v)
         c->vector_base = v & 0xf8;
         c->icw_step = c->single ? (c->icw4_needed ? 4 : 0) : 3;
         break;
-    case 3: /* the wiring of the cascade is fixed */
-        c->icw_step = c->icw4_needed ? 4 : 0;
-        break;
+    case 3: /* the wiring of the cascade is fixed */ c->icw_step = c->icw4_needed ? 4 : 0; break;
     case 4:
         c->auto_eoi = v & 2;
         c->special_nested = v & 0x10;

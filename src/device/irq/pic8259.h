@@ -10,11 +10,11 @@ enum { PIC_MASTER, PIC_SLAVE, PIC_ELCR }; /* regions: ports 20-21, a0-a1, 4d0-4d
 
 struct pic_chip {
     u8 irr, isr, imr;
-    u8 lines;       /* inputs as they are now */
-    u8 elcr;        /* inputs that are level-triggered */
+    u8 lines; /* inputs as they are now */
+    u8 elcr;  /* inputs that are level-triggered */
     u8 vector_base;
-    u8 lowest;      /* input of lowest priority */
-    u8 icw_step;    /* next initialisation word expected at the odd port; 0: initialised */
+    u8 lowest;   /* input of lowest priority */
+    u8 icw_step; /* next initialisation word expected at the odd port; 0: initialised */
     bool icw4_needed, single;
     bool auto_eoi, rotate_auto_eoi, special_mask, special_nested;
     bool read_isr, poll;

@@ -7,10 +7,17 @@
 #include <errno.h>
 
 enum {
-    ST_OUTPUT_FULL = 0x01, ST_SYSTEM = 0x04, ST_COMMAND = 0x08, ST_UNLOCKED = 0x10,
+    ST_OUTPUT_FULL = 0x01,
+    ST_SYSTEM = 0x04,
+    ST_COMMAND = 0x08,
+    ST_UNLOCKED = 0x10,
 };
 enum {
-    CFG_IRQ1 = 0x01, CFG_SYSTEM = 0x04, CFG_KBD_OFF = 0x10, CFG_AUX_OFF = 0x20, CFG_XLATE = 0x40,
+    CFG_IRQ1 = 0x01,
+    CFG_SYSTEM = 0x04,
+    CFG_KBD_OFF = 0x10,
+    CFG_AUX_OFF = 0x20,
+    CFG_XLATE = 0x40,
 };
 enum { OUT_RESET_N = 0x01, OUT_A20 = 0x02, OUT_FULL = 0x10 };
 enum { KBD_ACK = 0xfa, KBD_RESEND = 0xfe, KBD_TEST_PASSED = 0xaa, KBD_ECHO = 0xee };
@@ -164,7 +171,7 @@ static void controller_command(struct i8042 *k, u8 v)
     case 0xa7: break; /* second port off, on */
     case 0xa8: break;
     case 0xa9: put_output(k, 0x01); break; /* its clock line is stuck: nothing there */
-    case 0xaa: /* self test */
+    case 0xaa:                             /* self test */
         set_command_byte(k, (k->ram[0] | CFG_KBD_OFF | CFG_SYSTEM));
         put_output(k, 0x55);
         break;
@@ -172,9 +179,7 @@ static void controller_command(struct i8042 *k, u8 v)
     case 0xad: set_command_byte(k, k->ram[0] | CFG_KBD_OFF); break;
     case 0xae: set_command_byte(k, k->ram[0] & ~CFG_KBD_OFF); break;
     case 0xc0: put_output(k, 0x80); break; /* input port: keyboard not locked */
-    case 0xd0:
-        put_output(k, k->output_port | (k->status & ST_OUTPUT_FULL ? OUT_FULL : 0));
-        break;
+    case 0xd0: put_output(k, k->output_port | (k->status & ST_OUTPUT_FULL ? OUT_FULL : 0)); break;
     case 0xdd: k->output_port &= ~OUT_A20; break;
     case 0xdf: k->output_port |= OUT_A20; break;
     default: break;

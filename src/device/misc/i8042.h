@@ -17,12 +17,12 @@ struct i8042 {
     void (*reset)(void *ctx);
     void *reset_ctx;
 
-    u8 ram[32];       /* [0] is the command byte */
+    u8 ram[32]; /* [0] is the command byte */
     u8 output_port;
-    u8 data, status;  /* output buffer; its status bits */
-    u8 expects;       /* controller command whose argument comes through port 60; 0: none */
-    u8 kbd_expects;   /* keyboard command whose argument comes next; 0: none */
-    u8 kbd_last;      /* for RESEND */
+    u8 data, status; /* output buffer; its status bits */
+    u8 expects;      /* controller command whose argument comes through port 60; 0: none */
+    u8 kbd_expects;  /* keyboard command whose argument comes next; 0: none */
+    u8 kbd_last;     /* for RESEND */
     u8 scancode_set;
     bool scanning;
     u8 queue[I8042_QUEUE]; /* from the keyboard, behind the output buffer */

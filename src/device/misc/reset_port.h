@@ -6,7 +6,7 @@
 
 #include "vm/device.h"
 
-enum { RESET_PORT_92 }; /* region */
+enum { RESET_PORT_92 };           /* region */
 enum { RESET_PORT_VALUE = 0x06 }; /* what the FADT tells the guest to write to CF9h */
 
 struct reset_port {

@@ -11,20 +11,38 @@
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 enum { IER_RDA = 1, IER_THRE = 2, IER_LINE = 4, IER_MODEM = 8, IER_MASK = 15 };
 enum {
-    IIR_MODEM = 0x0, IIR_NONE = 0x1, IIR_THRE = 0x2, IIR_RDA = 0x4, IIR_LINE = 0x6,
-    IIR_TIMEOUT = 0xc, IIR_FIFO = 0xc0,
+    IIR_MODEM = 0x0,
+    IIR_NONE = 0x1,
+    IIR_THRE = 0x2,
+    IIR_RDA = 0x4,
+    IIR_LINE = 0x6,
+    IIR_TIMEOUT = 0xc,
+    IIR_FIFO = 0xc0,
 };
 enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, FCR_CLEAR_TX = 4, FCR_DMA = 8, FCR_TRIGGER = 0xc0 };
 enum { LCR_BREAK = 0x40, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 0x10, MCR_MASK = 0x1f };
 enum {
-    LSR_DR = 1, LSR_OE = 2, LSR_PE = 4, LSR_FE = 8, LSR_BI = 0x10, LSR_THRE = 0x20,
-    LSR_TEMT = 0x40, LSR_FIFO_ERROR = 0x80,
+    LSR_DR = 1,
+    LSR_OE = 2,
+    LSR_PE = 4,
+    LSR_FE = 8,
+    LSR_BI = 0x10,
+    LSR_THRE = 0x20,
+    LSR_TEMT = 0x40,
+    LSR_FIFO_ERROR = 0x80,
     LSR_ERRORS = LSR_OE | LSR_PE | LSR_FE | LSR_BI,
 };
 enum {
-    MSR_DCTS = 1, MSR_DDSR = 2, MSR_TERI = 4, MSR_DDCD = 8,
-    MSR_CTS = 0x10, MSR_DSR = 0x20, MSR_RI = 0x40, MSR_DCD = 0x80, MSR_LINES = 0xf0,
+    MSR_DCTS = 1,
+    MSR_DDSR = 2,
+    MSR_TERI = 4,
+    MSR_DDCD = 8,
+    MSR_CTS = 0x10,
+    MSR_DSR = 0x20,
+    MSR_RI = 0x40,
+    MSR_DCD = 0x80,
+    MSR_LINES = 0xf0,
 };
 
 static struct uart16550 *uart_of(struct device *d)

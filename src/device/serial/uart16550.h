@@ -22,8 +22,8 @@ struct uart16550 {
 
     u8 ier, fcr, lcr, mcr, lsr, msr, scr;
     u16 divisor;
-    bool thre_pending; /* THRE interrupt not yet acknowledged by reading IIR */
-    bool timed_out;    /* character time-out interrupt */
+    bool thre_pending;                     /* THRE interrupt not yet acknowledged by reading IIR */
+    bool timed_out;                        /* character time-out interrupt */
     u8 rx[UART_FIFO], rx_error[UART_FIFO]; /* rx_error: LSR bits that travel with the byte */
     u8 rx_head, rx_count;
     u8 tx[UART_TX_QUEUE];

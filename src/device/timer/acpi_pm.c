@@ -106,12 +106,8 @@ static void pm_write_word(struct acpi_pm *p, unsigned base, u64 v, u64 mask)
         if (mask >> 32)
             pm_write_control(p, (u16)(v >> 32), (u16)(mask >> 32));
         break;
-    case REG_GPE_STATUS:
-        p->gpe_status = (p->gpe_status & ~set) | p->gpe_lines;
-        break;
-    case REG_GPE_ENABLE:
-        p->gpe_enable = (p->gpe_enable & ~mask) | set;
-        break;
+    case REG_GPE_STATUS: p->gpe_status = (p->gpe_status & ~set) | p->gpe_lines; break;
+    case REG_GPE_ENABLE: p->gpe_enable = (p->gpe_enable & ~mask) | set; break;
     default: break;
     }
 }

@@ -10,7 +10,10 @@
 enum {
     ACPI_PM_SIZE = 0x80,
     /* Offsets for the FADT. */
-    ACPI_PM1_EVENT = 0x00, ACPI_PM1_CONTROL = 0x04, ACPI_PM_TIMER = 0x08, ACPI_PM_GPE0 = 0x20,
+    ACPI_PM1_EVENT = 0x00,
+    ACPI_PM1_CONTROL = 0x04,
+    ACPI_PM_TIMER = 0x08,
+    ACPI_PM_GPE0 = 0x20,
     ACPI_PM_GPE0_SIZE = 16,
     ACPI_PM_SLP_S5 = 7, /* SLP_TYP of soft off: the \_S5 object must say so [ICH9 13.8.3.3] */
     ACPI_PM_HZ = 3579545,

@@ -6,10 +6,10 @@
 #include "base/types.h"
 
 struct calendar {
-    i32 year;          /* 1970 ... */
-    u8 month, day;     /* 1-12, 1-31 */
+    i32 year;      /* 1970 ... */
+    u8 month, day; /* 1-12, 1-31 */
     u8 hour, minute, second;
-    u8 weekday;        /* 1 Sunday ... 7, as clock chips count */
+    u8 weekday; /* 1 Sunday ... 7, as clock chips count */
 };
 
 struct calendar calendar_from_seconds(i64 seconds);

@@ -11,15 +11,22 @@ enum { REG_CAPABILITIES = 0x00, REG_CONFIG = 0x10, REG_STATUS = 0x20, REG_COUNTE
 enum { REG_TIMER = 0x100, TIMER_STRIDE = 0x20, TN_CONFIG = 0, TN_COMPARATOR = 8, TN_FSB = 16 };
 enum { CFG_ENABLE = 1, CFG_LEGACY = 2 };
 enum {
-    TN_LEVEL = 1 << 1, TN_ENABLE = 1 << 2, TN_PERIODIC = 1 << 3, TN_PERIODIC_CAP = 1 << 4,
-    TN_64BIT_CAP = 1 << 5, TN_VALUE_SET = 1 << 6, TN_32BIT = 1 << 8, TN_ROUTE_SHIFT = 9,
-    TN_FSB_ENABLE = 1 << 14, TN_FSB_CAP = 1 << 15,
+    TN_LEVEL = 1 << 1,
+    TN_ENABLE = 1 << 2,
+    TN_PERIODIC = 1 << 3,
+    TN_PERIODIC_CAP = 1 << 4,
+    TN_64BIT_CAP = 1 << 5,
+    TN_VALUE_SET = 1 << 6,
+    TN_32BIT = 1 << 8,
+    TN_ROUTE_SHIFT = 9,
+    TN_FSB_ENABLE = 1 << 14,
+    TN_FSB_CAP = 1 << 15,
     TN_WRITABLE = TN_LEVEL | TN_ENABLE | TN_PERIODIC | TN_VALUE_SET | TN_32BIT |
                   0x1f << TN_ROUTE_SHIFT | TN_FSB_ENABLE,
 };
 /* Revision 1, three timers, 64-bit counter, legacy routes, Intel; the period in femtoseconds. */
 #define CAPABILITIES                                                                               \
-    ((u64)HPET_PERIOD_NS * 1000000 << 32 | (u64)0x8086 << 16 | 1 << 15 | 1 << 13 |                \
+    ((u64)HPET_PERIOD_NS * 1000000 << 32 | (u64)0x8086 << 16 | 1 << 15 | 1 << 13 |                 \
      (HPET_TIMERS - 1) << 8 | 1)
 
 static struct hpet *hpet_of(struct device *d)

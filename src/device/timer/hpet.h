@@ -27,8 +27,8 @@ struct hpet {
     struct clock *clock;
 
     u64 config, status;
-    u64 counter;   /* while halted */
-    u64 base_ns;   /* virtual time at which a running counter would have been 0 */
+    u64 counter; /* while halted */
+    u64 base_ns; /* virtual time at which a running counter would have been 0 */
     struct hpet_timer timer[HPET_TIMERS];
 };
 

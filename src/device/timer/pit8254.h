@@ -13,17 +13,17 @@ struct pit_counter {
     u8 mode;   /* 0-5 */
     u8 access; /* 1 low byte, 2 high byte, 3 both */
     bool bcd, gate;
-    bool loaded;  /* a count was written since the control word */
-    bool running; /* started: at once, or by a gate edge in modes 1 and 5 */
+    bool loaded;                    /* a count was written since the control word */
+    bool running;                   /* started: at once, or by a gate edge in modes 1 and 5 */
     bool second_read, second_write; /* the high byte of a pair is next */
     u8 write_low;
     u16 reload;      /* count register; 0 counts 65536 (10000 in BCD) */
     u16 next_reload; /* written while modes 2 and 3 run: used from the next period */
     bool has_next;
-    u64 start_tick;  /* when the count was loaded into the counting element */
-    u64 held_ticks;  /* ticks counted before the gate went low */
+    u64 start_tick; /* when the count was loaded into the counting element */
+    u64 held_ticks; /* ticks counted before the gate went low */
     u16 latch;
-    u8 latch_bytes;  /* bytes of the latched count still to be read */
+    u8 latch_bytes; /* bytes of the latched count still to be read */
     bool status_latched;
     u8 status;
 };

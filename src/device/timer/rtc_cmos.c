@@ -10,12 +10,29 @@
 #include <errno.h>
 
 enum {
-    SECOND, SECOND_ALARM, MINUTE, MINUTE_ALARM, HOUR, HOUR_ALARM, WEEKDAY, DAY, MONTH, YEAR,
-    REG_A, REG_B, REG_C, REG_D,
+    SECOND,
+    SECOND_ALARM,
+    MINUTE,
+    MINUTE_ALARM,
+    HOUR,
+    HOUR_ALARM,
+    WEEKDAY,
+    DAY,
+    MONTH,
+    YEAR,
+    REG_A,
+    REG_B,
+    REG_C,
+    REG_D,
 };
 enum { A_RATE = 0x0f, A_DIVIDER = 0x70, A_UIP = 0x80 };
 enum {
-    B_24H = 0x02, B_BINARY = 0x04, B_UIE = 0x10, B_AIE = 0x20, B_PIE = 0x40, B_SET = 0x80,
+    B_24H = 0x02,
+    B_BINARY = 0x04,
+    B_UIE = 0x10,
+    B_AIE = 0x20,
+    B_PIE = 0x40,
+    B_SET = 0x80,
 };
 enum { C_UF = 0x10, C_AF = 0x20, C_PF = 0x40, C_IRQF = 0x80, C_FLAGS = 0x70 };
 enum { D_VALID = 0x80, ALARM_ANY = 0xc0, HOUR_PM = 0x80 };
@@ -194,7 +211,13 @@ static void rtc_write(struct rtc_cmos *r, unsigned i, u8 v)
 {
     rtc_catch_up(r);
     switch (i) {
-    case SECOND: case MINUTE: case HOUR: case WEEKDAY: case DAY: case MONTH: case YEAR:
+    case SECOND:
+    case MINUTE:
+    case HOUR:
+    case WEEKDAY:
+    case DAY:
+    case MONTH:
+    case YEAR:
     case CMOS_CENTURY: rtc_write_time(r, i, v); break;
     case REG_A:
     case REG_B: rtc_write_control(r, i, v); break;
@@ -210,7 +233,13 @@ static u8 rtc_read(struct rtc_cmos *r, unsigned i)
     rtc_catch_up(r);
     u8 v = r->ram[i];
     switch (i) {
-    case SECOND: case MINUTE: case HOUR: case WEEKDAY: case DAY: case MONTH: case YEAR:
+    case SECOND:
+    case MINUTE:
+    case HOUR:
+    case WEEKDAY:
+    case DAY:
+    case MONTH:
+    case YEAR:
     case CMOS_CENTURY:
         if (!rtc_stopped(r))
             rtc_store_time(r);

@@ -13,7 +13,8 @@
 struct kvm_fallback {
     struct x86_cpu cpu;
     /* Everything this host executes: an instruction that the machine's model hides works under
-     * hardware virtualization as well, and a KVM that shows the host's CPUID makes guests use it. */
+     * hardware virtualization as well, and a KVM that shows the host's CPUID makes guests use it.
+     */
     struct x86_cpu_model model;
 };
 
@@ -154,11 +155,22 @@ static void exclusive(struct x86_cpu *c)
 }
 
 static const struct x86_ops fallback_ops = {
-    .phys_page = phys_page, .phys_read = phys_read, .phys_write = phys_write,
-    .phys_cmpxchg = phys_cmpxchg, .port_read = port_read, .port_write = port_write,
-    .msr_read = msr_read, .msr_write = msr_write, .cpuid = cpuid, .tsc = tsc,
-    .tpr_write = tpr_write, .tpr_read = tpr_read, .hypercall = hypercall,
-    .tlb_flushed = tlb_flushed, .exclusive_begin = exclusive, .exclusive_end = exclusive,
+    .phys_page = phys_page,
+    .phys_read = phys_read,
+    .phys_write = phys_write,
+    .phys_cmpxchg = phys_cmpxchg,
+    .port_read = port_read,
+    .port_write = port_write,
+    .msr_read = msr_read,
+    .msr_write = msr_write,
+    .cpuid = cpuid,
+    .tsc = tsc,
+    .tpr_write = tpr_write,
+    .tpr_read = tpr_read,
+    .hypercall = hypercall,
+    .tlb_flushed = tlb_flushed,
+    .exclusive_begin = exclusive,
+    .exclusive_end = exclusive,
 };
 
 static enum vcpu_stop give_up(struct vcpu *v, const struct x86_state *s, const char *why)

@@ -57,8 +57,8 @@ void kvm_quirks(engine_quirk_fn tell, void *ctx);
 
 int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e);
 int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
-/* After one instruction of exec: leaves alone what other threads and the clock change meanwhile, the
- * local APIC, pending NMIs and the time-stamp counter. */
+/* After one instruction of exec: leaves alone what other threads and the clock change meanwhile,
+ * the local APIC, pending NMIs and the time-stamp counter. */
 int kvm_set_instruction_state(struct vcpu *v, const struct x86_state *s, struct err *e);
 /* Lets KVM finish an access that run() has handled. */
 void kvm_complete_access(struct kvm_vcpu *k);

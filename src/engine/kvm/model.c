@@ -55,8 +55,10 @@ unsigned kvm_para_leaves(int dev, struct kvm_cpuid_entry2 out[2])
     supported_leaf(&s, KVM_CPUID_FEATURES, 0, features);
     if (signature[1] != 0x4b4d564b || !features[0]) /* KVMK */
         return 0;
-    out[0] = (struct kvm_cpuid_entry2){.function = KVM_CPUID_SIGNATURE, .eax = KVM_CPUID_FEATURES,
-                                       .ebx = signature[1], .ecx = signature[2],
+    out[0] = (struct kvm_cpuid_entry2){.function = KVM_CPUID_SIGNATURE,
+                                       .eax = KVM_CPUID_FEATURES,
+                                       .ebx = signature[1],
+                                       .ecx = signature[2],
                                        .edx = signature[3]};
     out[1] = (struct kvm_cpuid_entry2){.function = KVM_CPUID_FEATURES, .eax = features[0]};
     return 2;

@@ -55,10 +55,14 @@ int kvm_open(struct err *e)
         int cap;
         const char *name;
     } needed[] = {
-        {KVM_CAP_USER_MEMORY, "user memory"},     {KVM_CAP_IMMEDIATE_EXIT, "immediate exit"},
-        {KVM_CAP_SPLIT_IRQCHIP, "split irqchip"}, {KVM_CAP_XSAVE, "XSAVE state"},
-        {KVM_CAP_XCRS, "XCR state"},              {KVM_CAP_VCPU_EVENTS, "event state"},
-        {KVM_CAP_MP_STATE, "run state"},          {KVM_CAP_SIGNAL_MSI, "MSI"},
+        {KVM_CAP_USER_MEMORY, "user memory"},
+        {KVM_CAP_IMMEDIATE_EXIT, "immediate exit"},
+        {KVM_CAP_SPLIT_IRQCHIP, "split irqchip"},
+        {KVM_CAP_XSAVE, "XSAVE state"},
+        {KVM_CAP_XCRS, "XCR state"},
+        {KVM_CAP_VCPU_EVENTS, "event state"},
+        {KVM_CAP_MP_STATE, "run state"},
+        {KVM_CAP_SIGNAL_MSI, "MSI"},
     };
     const char *missing = version == KVM_API_VERSION ? NULL : "API version 12";
     for (size_t i = 0; !missing && i < ARRAY_LEN(needed); i++)

@@ -35,8 +35,8 @@ static void set_gate(u8 *ram, unsigned vector, const u8 *handler)
 {
     u64 at = code_address(handler);
     u8 *gate = ram + PROBE_IDT + vector * 16;
-    store_le(u64, gate, (at & 0xffff) | PROBE_KERNEL_CS << 16 | (u64)0xee00 << 32 |
-                            (at >> 16 & 0xffff) << 48);
+    store_le(u64, gate,
+             (at & 0xffff) | PROBE_KERNEL_CS << 16 | (u64)0xee00 << 32 | (at >> 16 & 0xffff) << 48);
     store_le(u64, gate + 8, at >> 32);
 }
 
@@ -125,20 +125,30 @@ static bool set_registers(struct rig *r)
     struct kvm_regs regs = {.rip = PROBE_CODE, .rsp = PROBE_KERNEL_STACK, .rflags = X86_FLAG1};
     if (kvm_ioctl(r->vcpu, KVM_GET_SREGS, &s) < 0)
         return false;
-    s.cs = (struct kvm_segment){.limit = ~0u, .selector = PROBE_KERNEL_CS, .type = 11, .present = 1,
-                                .s = 1, .l = 1, .g = 1};
-    s.ds = s.es = s.ss = s.fs = s.gs =
-        (struct kvm_segment){.limit = ~0u, .selector = PROBE_KERNEL_SS, .type = 3, .present = 1,
-                             .s = 1, .db = 1, .g = 1};
-    s.tr = (struct kvm_segment){.base = PROBE_TSS, .limit = 0x67, .selector = PROBE_TSS_SELECTOR,
-                                .type = 11, .present = 1};
+    s.cs = (struct kvm_segment){.limit = ~0u,
+                                .selector = PROBE_KERNEL_CS,
+                                .type = 11,
+                                .present = 1,
+                                .s = 1,
+                                .l = 1,
+                                .g = 1};
+    s.ds = s.es = s.ss = s.fs = s.gs = (struct kvm_segment){.limit = ~0u,
+                                                            .selector = PROBE_KERNEL_SS,
+                                                            .type = 3,
+                                                            .present = 1,
+                                                            .s = 1,
+                                                            .db = 1,
+                                                            .g = 1};
+    s.tr = (struct kvm_segment){
+        .base = PROBE_TSS, .limit = 0x67, .selector = PROBE_TSS_SELECTOR, .type = 11, .present = 1};
     s.gdt = (struct kvm_dtable){.base = PROBE_GDT, .limit = PROBE_GDT_LIMIT};
     s.idt = (struct kvm_dtable){.base = PROBE_IDT, .limit = PROBE_IDT_LIMIT};
     s.cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP;
     s.cr3 = 0;
     s.cr4 = X86_CR4_PAE | X86_CR4_TSD | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
     s.efer = X86_EFER_SCE | X86_EFER_LME | X86_EFER_LMA;
-    struct kvm_fpu fpu = {.fcw = 0x37f, .mxcsr = 0x1f80 & ~(1u << 9)}; /* division by zero unmasked */
+    struct kvm_fpu fpu = {.fcw = 0x37f,
+                          .mxcsr = 0x1f80 & ~(1u << 9)}; /* division by zero unmasked */
     return kvm_ioctl(r->vcpu, KVM_SET_SREGS, &s) >= 0 &&
            kvm_ioctl(r->vcpu, KVM_SET_FPU, &fpu) >= 0 &&
            kvm_ioctl(r->vcpu, KVM_SET_REGS, &regs) >= 0;
@@ -198,8 +208,8 @@ static bool keeps_apic(struct rig *r, int dev)
 
 static bool misses_window(struct rig *r)
 {
-    struct kvm_regs regs = {.rip = code_address(probe_guest_window), .rsp = PROBE_KERNEL_STACK,
-                            .rflags = X86_FLAG1};
+    struct kvm_regs regs = {
+        .rip = code_address(probe_guest_window), .rsp = PROBE_KERNEL_STACK, .rflags = X86_FLAG1};
     if (!set_registers(r) || kvm_ioctl(r->vcpu, KVM_SET_REGS, &regs) < 0)
         return false;
     r->run->request_interrupt_window = 1;
@@ -208,19 +218,20 @@ static bool misses_window(struct rig *r)
 
 static bool lacks_v86(struct rig *r)
 {
-    struct kvm_regs regs = {.rip = code_address(probe_guest_v86),
-                            .rsp = PROBE_KERNEL_STACK, .rflags = X86_FLAG1};
+    struct kvm_regs regs = {
+        .rip = code_address(probe_guest_v86), .rsp = PROBE_KERNEL_STACK, .rflags = X86_FLAG1};
     struct kvm_sregs s;
     if (kvm_ioctl(r->vcpu, KVM_GET_SREGS, &s) < 0)
         return false;
-    s.cs = (struct kvm_segment){.limit = ~0u, .selector = PROBE_CODE32, .type = 11, .present = 1,
-                                .s = 1, .db = 1, .g = 1};
+    s.cs = (struct kvm_segment){
+        .limit = ~0u, .selector = PROBE_CODE32, .type = 11, .present = 1, .s = 1, .db = 1, .g = 1};
     s.cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_NE;
     s.cr4 = 0;
     s.efer = 0;
     s.idt = (struct kvm_dtable){.base = PROBE_IDT32, .limit = 0xff};
     u64 handler = code_address(probe_guest_v86_fault);
-    store_le(u64, r->ram + PROBE_IDT32 + X86_GP * 8, handler | PROBE_CODE32 << 16 | (u64)0x8e00 << 32);
+    store_le(u64, r->ram + PROBE_IDT32 + X86_GP * 8,
+             handler | PROBE_CODE32 << 16 | (u64)0x8e00 << 32);
     store_le(u64, r->ram + PROBE_GDT + PROBE_CODE32, 0x00cf9b000000ffff);
     store_le(u32, r->ram + PROBE_TSS + 8, PROBE_KERNEL_SS); /* SS0 of a 32-bit TSS, after ESP0 */
     r->run->request_interrupt_window = 0;
@@ -245,8 +256,7 @@ static bool shows_host_tables(const u8 *result)
     return (seen(result + PROBE_GDTR) && load_le(u16, result + PROBE_GDTR) != PROBE_GDT_LIMIT) ||
            (seen(result + PROBE_IDTR) && load_le(u16, result + PROBE_IDTR) != PROBE_IDT_LIMIT) ||
            shows_other(result + PROBE_GDTR + 2, PROBE_GDT) ||
-           shows_other(result + PROBE_IDTR + 2, PROBE_IDT) ||
-           shows_other(result + PROBE_LDTR, 0) ||
+           shows_other(result + PROBE_IDTR + 2, PROBE_IDT) || shows_other(result + PROBE_LDTR, 0) ||
            shows_other(result + PROBE_TR, PROBE_TSS_SELECTOR) ||
            (seen(result + PROBE_MSW) && load_le(u16, result + PROBE_MSW) != 0x33);
 }
@@ -277,7 +287,8 @@ static void tell_user_quirks(const u8 *result, engine_quirk_fn tell, void *ctx)
     if (shows_other(result + PROBE_CS, PROBE_USER_CS) ||
         shows_other(result + PROBE_SS, PROBE_USER_SS) ||
         shows_other(result + PROBE_LSL, SEGMENT_LIMIT))
-        tell(ctx, "user-selectors", "user code of guests sees the host's selectors and descriptors");
+        tell(ctx, "user-selectors",
+             "user code of guests sees the host's selectors and descriptors");
     if ((load_le(u32, result + PROBE_FLAGS) & 0x3200) != X86_IOPL ||
         result[PROBE_VECTOR_PORT] != UNSEEN)
         tell(ctx, "user-flags", "user code of guests sees the host's IF and IOPL, and has no IOPL");

@@ -18,7 +18,8 @@ void kvm_kick(struct vcpu *v)
     if (!k || !k->run)
         return;
     __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELEASE);
-    pthread_kill(k->thread, SIGRTMIN); /* interrupts a KVM_RUN under way; its handler does nothing */
+    pthread_kill(k->thread,
+                 SIGRTMIN); /* interrupts a KVM_RUN under way; its handler does nothing */
 }
 
 void kvm_complete_access(struct kvm_vcpu *k)
@@ -42,8 +43,8 @@ static int exit_io(struct vcpu *v, struct kvm_vcpu *k)
         u32 value = 0;
         if (run->io.direction == KVM_EXIT_IO_OUT)
             mem_copy(&value, data, run->io.size);
-        stop |= vcpu_io(v, run->io.port, run->io.size, run->io.direction == KVM_EXIT_IO_OUT,
-                        &value);
+        stop |=
+            vcpu_io(v, run->io.port, run->io.size, run->io.direction == KVM_EXIT_IO_OUT, &value);
         if (run->io.direction == KVM_EXIT_IO_IN)
             mem_copy(data, &value, run->io.size);
     }

@@ -16,16 +16,19 @@ static const struct {
     u32 index;
     u32 offset;
 } field_msrs[] = {
-#define F(index, field) {index, offsetof(struct x86_state, field)}
-    F(0x174, sysenter_cs),      F(0x175, sysenter_esp),   F(0x176, sysenter_eip),
-    F(0x277, pat),              F(0xc0000081, star),      F(0xc0000082, lstar),
-    F(0xc0000083, cstar),       F(0xc0000084, sfmask),    F(0xc0000102, kernel_gs_base),
-    F(0xc0000103, tsc_aux),     F(0x1a0, misc_enable),    F(0x1d9, debugctl),
-    F(0x48, spec_ctrl),         F(0x3b, tsc_adjust),      F(0x2ff, mtrr_def_type),
-    F(0xda0, xss),              F(0x250, mtrr_fix[0]),    F(0x258, mtrr_fix[1]),
-    F(0x259, mtrr_fix[2]),      F(0x268, mtrr_fix[3]),    F(0x269, mtrr_fix[4]),
-    F(0x26a, mtrr_fix[5]),      F(0x26b, mtrr_fix[6]),    F(0x26c, mtrr_fix[7]),
-    F(0x26d, mtrr_fix[8]),      F(0x26e, mtrr_fix[9]),    F(0x26f, mtrr_fix[10]),
+#define F(index, field)                                                                            \
+    {                                                                                              \
+        index, offsetof(struct x86_state, field)                                                   \
+    }
+    F(0x174, sysenter_cs),  F(0x175, sysenter_esp), F(0x176, sysenter_eip),
+    F(0x277, pat),          F(0xc0000081, star),    F(0xc0000082, lstar),
+    F(0xc0000083, cstar),   F(0xc0000084, sfmask),  F(0xc0000102, kernel_gs_base),
+    F(0xc0000103, tsc_aux), F(0x1a0, misc_enable),  F(0x1d9, debugctl),
+    F(0x48, spec_ctrl),     F(0x3b, tsc_adjust),    F(0x2ff, mtrr_def_type),
+    F(0xda0, xss),          F(0x250, mtrr_fix[0]),  F(0x258, mtrr_fix[1]),
+    F(0x259, mtrr_fix[2]),  F(0x268, mtrr_fix[3]),  F(0x269, mtrr_fix[4]),
+    F(0x26a, mtrr_fix[5]),  F(0x26b, mtrr_fix[6]),  F(0x26c, mtrr_fix[7]),
+    F(0x26d, mtrr_fix[8]),  F(0x26e, mtrr_fix[9]),  F(0x26f, mtrr_fix[10]),
 #undef F
 };
 enum { MSR_TSC = 0x10, MSR_TSC_ADJUST = 0x3b, MSR_TSC_DEADLINE = 0x6e0 };
@@ -43,21 +46,27 @@ static void segment_in(struct x86_segment *d, const struct kvm_segment *k)
 static void segment_out(struct kvm_segment *k, const struct x86_segment *d)
 {
     *k = (struct kvm_segment){
-        .base = d->base, .limit = d->limit, .selector = d->sel,
-        .type = d->attr & 15, .s = d->attr >> 4 & 1, .dpl = d->attr >> 5 & 3,
-        .present = d->attr >> 7 & 1, .avl = d->attr >> 8 & 1, .l = d->attr >> 9 & 1,
-        .db = d->attr >> 10 & 1, .g = d->attr >> 11 & 1,
+        .base = d->base,
+        .limit = d->limit,
+        .selector = d->sel,
+        .type = d->attr & 15,
+        .s = d->attr >> 4 & 1,
+        .dpl = d->attr >> 5 & 3,
+        .present = d->attr >> 7 & 1,
+        .avl = d->attr >> 8 & 1,
+        .l = d->attr >> 9 & 1,
+        .db = d->attr >> 10 & 1,
+        .g = d->attr >> 11 & 1,
         .unusable = d->attr & X86_SEG_UNUSABLE ? 1 : 0,
     };
 }
 
 static u64 *gpr_pointer(struct kvm_regs *r, unsigned i)
 {
-    u64 *const p[X86_GPR_COUNT] = {
-        (u64 *)&r->rax, (u64 *)&r->rcx, (u64 *)&r->rdx, (u64 *)&r->rbx,
-        (u64 *)&r->rsp, (u64 *)&r->rbp, (u64 *)&r->rsi, (u64 *)&r->rdi,
-        (u64 *)&r->r8,  (u64 *)&r->r9,  (u64 *)&r->r10, (u64 *)&r->r11,
-        (u64 *)&r->r12, (u64 *)&r->r13, (u64 *)&r->r14, (u64 *)&r->r15};
+    u64 *const p[X86_GPR_COUNT] = {(u64 *)&r->rax, (u64 *)&r->rcx, (u64 *)&r->rdx, (u64 *)&r->rbx,
+                                   (u64 *)&r->rsp, (u64 *)&r->rbp, (u64 *)&r->rsi, (u64 *)&r->rdi,
+                                   (u64 *)&r->r8,  (u64 *)&r->r9,  (u64 *)&r->r10, (u64 *)&r->r11,
+                                   (u64 *)&r->r12, (u64 *)&r->r13, (u64 *)&r->r14, (u64 *)&r->r15};
     return p[i];
 }
 
@@ -220,10 +229,10 @@ static void events_in(struct x86_state *s, const struct kvm_vcpu_events *k)
 
 static void events_out(struct kvm_vcpu_events *k, const struct x86_state *s)
 {
-    *k = (struct kvm_vcpu_events){
-        .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-                 KVM_VCPUEVENT_VALID_SHADOW,
-        .sipi_vector = s->sipi_vector};
+    *k = (struct kvm_vcpu_events){.flags = KVM_VCPUEVENT_VALID_NMI_PENDING |
+                                           KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+                                           KVM_VCPUEVENT_VALID_SHADOW,
+                                  .sipi_vector = s->sipi_vector};
     const struct x86_event *ev = &s->event;
     switch (ev->kind) {
     case X86_EVENT_EXCEPTION:
@@ -317,7 +326,8 @@ static int set_tsc(struct vcpu *v, u64 offset)
 {
     struct kvm_vcpu *k = kvm_vcpu_of(v);
     u64 kvm_offset, now;
-    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+                                   .attr = KVM_VCPU_TSC_OFFSET,
                                    .addr = (u64)(uintptr_t)&kvm_offset};
     bool exact = kvm_ioctl(k->fd, KVM_GET_DEVICE_ATTR, &attr) >= 0 && !get_msr(k, MSR_TSC, &now);
     u64 want = vcpu_tsc(v) + offset;
@@ -336,7 +346,8 @@ static int msrs_out(struct vcpu *v, const struct x86_state *s, struct err *e)
         u64 value = load64((const u8 *)s + field_msrs[i].offset);
         /* One that this KVM does not have matters only if the guest has given it a value. */
         if (set_msr(k, field_msrs[i].index, value) && value && field_msrs[i].index != 0x1a0)
-            return err_set(e, -ENOTSUP, "loading a processor's state: KVM refuses MSR 0x%x = 0x%llx",
+            return err_set(e, -ENOTSUP,
+                           "loading a processor's state: KVM refuses MSR 0x%x = 0x%llx",
                            field_msrs[i].index, (unsigned long long)value);
     }
     for (unsigned i = 0; i < 16; i++)
@@ -419,10 +430,10 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
         void *arg;
         const char *what;
     } steps[] = {
-        {KVM_GET_MP_STATE, &mp, "run state"},   {KVM_GET_REGS, &regs, "registers"},
-        {KVM_GET_SREGS, &sregs, "segments"},    {KVM_GET_XSAVE, &xsave, "vector state"},
-        {KVM_GET_XCRS, &xcrs, "XCR0"},          {KVM_GET_DEBUGREGS, &debug, "debug registers"},
-        {KVM_GET_LAPIC, &lapic, "local APIC"},  {KVM_GET_VCPU_EVENTS, &events, "events"},
+        {KVM_GET_MP_STATE, &mp, "run state"},  {KVM_GET_REGS, &regs, "registers"},
+        {KVM_GET_SREGS, &sregs, "segments"},   {KVM_GET_XSAVE, &xsave, "vector state"},
+        {KVM_GET_XCRS, &xcrs, "XCR0"},         {KVM_GET_DEBUGREGS, &debug, "debug registers"},
+        {KVM_GET_LAPIC, &lapic, "local APIC"}, {KVM_GET_VCPU_EVENTS, &events, "events"},
     };
     kvm_complete_access(k);
     inject_expired_timer(k);
@@ -458,8 +469,8 @@ int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e)
     return 0;
 }
 
-/* The kernel takes MXCSR only with the SSE component, which is marked unused while all XMM registers
- * are zero [SDM1 13.6]. */
+/* The kernel takes MXCSR only with the SSE component, which is marked unused while all XMM
+ * registers are zero [SDM1 13.6]. */
 static void xsave_out(struct kvm_xsave *k, const u8 *xsave)
 {
     enum { MXCSR = 24, XMM = 160, XMM_SIZE = 256, XSTATE_BV = 512, SSE = 2, MXCSR_RESET = 0x1f80 };
@@ -492,8 +503,10 @@ static int core_out(struct vcpu *v, const struct x86_state *s, struct err *e)
         void *arg;
         const char *what;
     } steps[] = {
-        {KVM_SET_SREGS, &sregs, "segments"}, {KVM_SET_REGS, &regs, "registers"},
-        {KVM_SET_XCRS, &xcrs, "XCR0"},       {KVM_SET_XSAVE, &xsave, "vector state"},
+        {KVM_SET_SREGS, &sregs, "segments"},
+        {KVM_SET_REGS, &regs, "registers"},
+        {KVM_SET_XCRS, &xcrs, "XCR0"},
+        {KVM_SET_XSAVE, &xsave, "vector state"},
         {KVM_SET_DEBUGREGS, &debug, "debug registers"},
     };
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {

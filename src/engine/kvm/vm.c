@@ -36,8 +36,8 @@ static int map_slot(struct kvm_vm *k, u64 start, u64 size, void *host, bool read
         struct kvm_slot *s = &k->slot[i];
         if (s->used)
             continue;
-        *s = (struct kvm_slot){.start = start, .size = size, .host = host, .used = true,
-                               .read_only = read_only};
+        *s = (struct kvm_slot){
+            .start = start, .size = size, .host = host, .used = true, .read_only = read_only};
         int err = set_slot(k, i, s);
         if (err < 0)
             s->used = false;
@@ -195,9 +195,13 @@ static int set_cpuid(struct vcpu *v, struct err *e)
         u32 r[4];
         vcpu_cpuid(v, s, m->leaf[i].leaf, m->leaf[i].subleaf, r);
         *x = (struct kvm_cpuid_entry2){
-            .function = m->leaf[i].leaf, .index = m->leaf[i].subleaf,
+            .function = m->leaf[i].leaf,
+            .index = m->leaf[i].subleaf,
             .flags = m->leaf[i].has_subleaf ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-            .eax = r[0], .ebx = r[1], .ecx = r[2], .edx = r[3]};
+            .eax = r[0],
+            .ebx = r[1],
+            .ecx = r[2],
+            .edx = r[3]};
     }
     int err = kvm_ioctl(kvm_vcpu_of(v)->fd, KVM_SET_CPUID2, &c);
     return err < 0 ? err_set(e, err, "creating a KVM processor: CPUID: %s", err_name(err)) : 0;
@@ -267,7 +271,8 @@ static void route(struct vm *vm, unsigned pin, u64 addr, u32 data)
     with_lock(&k->lock);
     k->routed[pin] = true;
     k->route[pin] = (struct kvm_irq_routing_entry){
-        .gsi = pin, .type = KVM_IRQ_ROUTING_MSI,
+        .gsi = pin,
+        .type = KVM_IRQ_ROUTING_MSI,
         .u.msi = {.address_lo = (u32)addr, .address_hi = (u32)(addr >> 32), .data = data}};
     for (unsigned i = 0; i < KVM_PINS; i++)
         if (k->routed[i])

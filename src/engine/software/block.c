@@ -3,8 +3,8 @@
  * the same page share them and a change of address space decodes nothing again; the jump cache
  * finds them by linear address within one epoch.
  *
- * Blocks lie one after the other in an arena. Dead ones stay in it, because the running block may be
- * one; when it is full everything is dropped, which is only ever done between blocks. */
+ * Blocks lie one after the other in an arena. Dead ones stay in it, because the running block may
+ * be one; when it is full everything is dropped, which is only ever done between blocks. */
 #include "engine/software/software.h"
 
 #include "base/mem.h"
@@ -136,7 +136,7 @@ bool block_drop_range(struct soft *sv, u64 start, u64 size)
 struct source {
     u64 pa, second_page; /* second_page 0: not asked for yet */
     const u8 *first, *second;
-    unsigned left;       /* bytes from pa to the end of its page */
+    unsigned left; /* bytes from pa to the end of its page */
 };
 
 static void copy_code(const struct source *s, unsigned off, u8 *to, unsigned n)
@@ -151,7 +151,8 @@ static bool ends_block(const struct x86_insn *i)
     return i->op != X86_OP_JCC && (x86_forms[i->form].flags & (X86_F_BRANCH | X86_F_END));
 }
 
-/* Decodes into b; bytes gets the code. Returns X86_DECODE_OK, or why there is not one instruction. */
+/* Decodes into b; bytes gets the code. Returns X86_DECODE_OK, or why there is not one instruction.
+ */
 static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *bytes)
 {
     struct x86_cpu *cpu = &sv->cpu;
@@ -179,8 +180,8 @@ static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *
     return X86_DECODE_OK;
 }
 
-/* Decodes until the bytes are the same after their granules are marked as before, so that a store by
- * another vCPU is either seen here or finds the mark. */
+/* Decodes until the bytes are the same after their granules are marked as before, so that a store
+ * by another vCPU is either seen here or finds the mark. */
 static int decode_marked(struct soft *sv, struct block *b, const struct source *s)
 {
     u8 bytes[(BLOCK_INSNS_MAX + 1) * X86_MAX_INSN], again[sizeof bytes];
@@ -220,8 +221,7 @@ static enum x86_tlb_index fetch_index(const struct x86_cpu *cpu)
 
 static int fetch_translate(struct x86_cpu *cpu, u64 lin, u64 *pa)
 {
-    const struct x86_tlb_entry *t =
-        &cpu->tlb[fetch_index(cpu)][(lin >> 12) & (X86_TLB_SIZE - 1)];
+    const struct x86_tlb_entry *t = &cpu->tlb[fetch_index(cpu)][(lin >> 12) & (X86_TLB_SIZE - 1)];
     if (likely(t->tag[X86_EXEC] == (lin & ~(u64)0xfff))) {
         *pa = t->pa | (lin & 0xfff);
         return X86_OK;
@@ -248,8 +248,8 @@ static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
     if (!page)
         return NULL;
     x86_vector_release(&sv->cpu); /* the map of code pages takes locks */
-    if (sv->arena_used + sizeof(struct block) +
-            (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) > ARENA_SIZE)
+    if (sv->arena_used + sizeof(struct block) + (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) >
+        ARENA_SIZE)
         block_drop_all(sv);
     struct block *b = (struct block *)(void *)(sv->arena + sv->arena_used);
     *b = (struct block){.pa = pa, .key = sv->key};

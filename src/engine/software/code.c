@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which pages hold decoded code, and what happens when somebody stores into one.
  *
- * A page becomes a code page before the first byte is decoded from it: it is marked in guest memory,
- * so that every writer without a TLB tag reports, and the tags that let vCPUs write directly are
- * dropped while all of them stand still, so that no store is under way that nobody would report.
- * Granules of 64 bytes keep pages that mix code and data from dropping their blocks all the time. */
+ * A page becomes a code page before the first byte is decoded from it: it is marked in guest
+ * memory, so that every writer without a TLB tag reports, and the tags that let vCPUs write
+ * directly are dropped while all of them stand still, so that no store is under way that nobody
+ * would report. Granules of 64 bytes keep pages that mix code and data from dropping their blocks
+ * all the time. */
 #include "engine/software/software.h"
 
 #include "base/mem.h"

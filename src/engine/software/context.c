@@ -43,8 +43,8 @@ void soft_context_update(struct soft *sv)
 bool soft_is_quiet(struct soft *sv)
 {
     struct x86_cpu *cpu = &sv->cpu;
-    if (__atomic_load_n(&cpu->request, __ATOMIC_RELAXED) || sv->irq_maybe ||
-        cpu->s.nmi_pending || x86_wants_step(cpu))
+    if (__atomic_load_n(&cpu->request, __ATOMIC_RELAXED) || sv->irq_maybe || cpu->s.nmi_pending ||
+        x86_wants_step(cpu))
         return false;
     cpu->s.shadow_sti = cpu->s.shadow_mov_ss = 0;
     return true;

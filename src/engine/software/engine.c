@@ -102,17 +102,12 @@ void soft_memory_event(struct vm *vm, const struct memory_event *ev)
 {
     struct soft_vm *svm = vm->engine_data;
     switch (ev->kind) {
-    case MEMORY_CODE_WRITTEN:
-        code_written(svm, ev->start, ev->size);
-        break;
+    case MEMORY_CODE_WRITTEN: code_written(svm, ev->start, ev->size); break;
     case MEMORY_PROTECT:
-    case MEMORY_LOG_ON:
-        drop_write_tags(svm);
-        break;
+    case MEMORY_LOG_ON: drop_write_tags(svm); break;
     case MEMORY_MAP: /* known since vm_init */
     case MEMORY_UNMAP:
     case MEMORY_LOG_SYNC: /* our stores are in the log already */
-    case MEMORY_LOG_OFF: /* slow pages become free as they are used */
-        break;
+    case MEMORY_LOG_OFF: /* slow pages become free as they are used */ break;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Running alone: one thread asks all vCPUs to their next safe point, which is between two blocks, in
- * a wait of this file, or outside run(), and works while they stand there. */
+/* Running alone: one thread asks all vCPUs to their next safe point, which is between two blocks,
+ * in a wait of this file, or outside run(), and works while they stand there. */
 #include "engine/software/software.h"
 
 void exclusive_enter(struct soft *sv)

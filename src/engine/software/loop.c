@@ -74,8 +74,7 @@ static bool is_idle(struct soft *sv, enum vcpu_stop *stop)
 {
     struct x86_state *s = &sv->cpu.s;
     switch (s->run_state) {
-    case X86_RUNNING:
-        return false;
+    case X86_RUNNING: return false;
     case X86_HALTED:
         *stop = VCPU_HALT;
         if (!sv->vcpu->unhalted && !nmi_is_due(sv) && !interrupt_is_due(sv))
@@ -83,16 +82,15 @@ static bool is_idle(struct soft *sv, enum vcpu_stop *stop)
         sv->vcpu->unhalted = false;
         s->run_state = X86_RUNNING;
         return false;
-    case X86_SHUTDOWN:
-        *stop = VCPU_SHUTDOWN;
-        return true;
+    case X86_SHUTDOWN: *stop = VCPU_SHUTDOWN; return true;
     default:
         *stop = VCPU_HALT; /* only INIT and SIPI help */
         return true;
     }
 }
 
-/* Delivers what is due before the next instruction; X86_OK when there was nothing or all went well. */
+/* Delivers what is due before the next instruction; X86_OK when there was nothing or all went well.
+ */
 static int deliver_events(struct soft *sv)
 {
     struct x86_cpu *cpu = &sv->cpu;
@@ -134,22 +132,15 @@ static bool judge(struct soft *sv, int r, enum vcpu_stop *stop)
     if (r == X86_EXCEPTION)
         r = x86_deliver(cpu, &cpu->fault);
     switch (r) {
-    case X86_HALT:
-        cpu->s.run_state = X86_HALTED;
-        return false;
-    case X86_TRIPLE:
-        cpu->s.run_state = X86_SHUTDOWN;
-        return false;
-    case X86_STOP:
-        *stop = VCPU_KICKED;
-        return true;
+    case X86_HALT: cpu->s.run_state = X86_HALTED; return false;
+    case X86_TRIPLE: cpu->s.run_state = X86_SHUTDOWN; return false;
+    case X86_STOP: *stop = VCPU_KICKED; return true;
     case X86_INTERCEPT:
         sv->vcpu->intercepted = cpu->intercept;
         sv->vcpu->intercepted_event = cpu->fault;
         *stop = VCPU_DEBUG;
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -11,7 +11,7 @@
 
 enum {
     PAGE_SIZE = 4096,
-    GRANULE = 64,             /* bytes of a page that one bit of code_page.granules stands for */
+    GRANULE = 64, /* bytes of a page that one bit of code_page.granules stands for */
     BLOCK_INSNS_MAX = 48,
     BLOCK_HASH_SIZE = 1 << 15,
     JUMP_CACHE_SIZE = 1 << 12,
@@ -22,7 +22,8 @@ enum {
 struct soft;
 
 /* Instructions that run one after the other unless a branch is taken, decoded from one physical
- * place in one mode. The array ends with an instruction of length 0 that leads to the next block. */
+ * place in one mode. The array ends with an instruction of length 0 that leads to the next block.
+ */
 struct block;
 struct block_ref { /* in the list of a code page */
     struct block_ref *next;
@@ -33,16 +34,16 @@ struct block {
     u64 second_page; /* physical page where its only instruction goes on; 0: it does not */
     u64 key;         /* context_key() it was decoded for */
     u16 bytes;
-    u8 turn;         /* link to replace next */
-    bool dead;       /* its bytes were overwritten */
-    u16 heat;        /* for the engine: how often it ran before it was worth more than decoding */
+    u8 turn;   /* link to replace next */
+    bool dead; /* its bytes were overwritten */
+    u16 heat;  /* for the engine: how often it ran before it was worth more than decoding */
     struct translation *translation; /* the engine's own, or NULL */
     struct block *hash_next;
     struct block_ref ref[2]; /* of its page, of second_page */
     struct {
         u64 rip, epoch;
         struct block *to;
-    } link[2];       /* where it went before; valid in the epoch it was made in */
+    } link[2]; /* where it went before; valid in the epoch it was made in */
     alignas(64) struct x86_insn insn[];
 };
 
@@ -72,7 +73,7 @@ struct soft_vm {
     unsigned parts;
     struct ram_part part[GUEST_MEMORY_BLOCKS_MAX];
     unsigned claims; /* pages marked whose write tags are not all dropped yet; under code_lock */
-    u64 marks; /* atomic: how often write tags were dropped */
+    u64 marks;       /* atomic: how often write tags were dropped */
 
     /* exclusive.c */
     struct os_mutex lock;
@@ -101,9 +102,9 @@ struct soft {
     struct vcpu *vcpu;
     struct soft_vm *svm;
     const struct soft_engine *engine;
-    bool irq_maybe;     /* the local APIC or the PIC may have a vector that the guest could not take */
-    bool in_run;        /* under svm->lock */
-    bool places_moved;  /* write tags were dropped while it waited to run alone */
+    bool irq_maybe; /* the local APIC or the PIC may have a vector that the guest could not take */
+    bool in_run;    /* under svm->lock */
+    bool places_moved; /* write tags were dropped while it waited to run alone */
 
     /* Context of the running code, kept by context_update(). */
     u64 key, cs_base;
@@ -112,10 +113,10 @@ struct soft {
      * blocks died. */
     u64 epoch;
 
-    u8 *arena;          /* blocks, from the start */
+    u8 *arena; /* blocks, from the start */
     void *arena_memory;
     u64 arena_used;
-    struct block **hash;        /* BLOCK_HASH_SIZE chains by pa and key */
+    struct block **hash;           /* BLOCK_HASH_SIZE chains by pa and key */
     struct block_ref **page_first; /* by page of RAM */
     struct jump jump[JUMP_CACHE_SIZE];
 
@@ -181,7 +182,8 @@ struct block *soft_link(struct soft *sv, struct block *from, int *result);
 int soft_block_end(struct x86_cpu *cpu, const struct x86_insn *insn);
 int soft_stale(struct x86_cpu *cpu, const struct x86_insn *insn);
 
-static always_inline struct block *soft_follow(const struct soft *sv, const struct block *b, u64 rip)
+static always_inline struct block *soft_follow(const struct soft *sv, const struct block *b,
+                                               u64 rip)
 {
     for (unsigned k = 0; k < 2; k++)
         if (b->link[k].rip == rip && b->link[k].epoch == sv->epoch)

@@ -38,8 +38,8 @@ static void host_store(u8 *p, unsigned size, u64 v)
     }
 }
 
-/* After a store that did not go through a TLB tag: code that was made from the bytes, then the dirty
- * log and the other vCPUs. */
+/* After a store that did not go through a TLB tag: code that was made from the bytes, then the
+ * dirty log and the other vCPUs. */
 static void stored(struct x86_cpu *cpu, u64 pa, unsigned size)
 {
     x86_vector_release(cpu);
@@ -75,7 +75,8 @@ static int world_write(struct x86_cpu *cpu, u64 pa, unsigned size, u64 value)
 }
 
 /* Devices have no atomic operations: a read and a write [SDM3 8.1.2.2]. */
-static int mmio_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect, u64 value, u64 *seen)
+static int mmio_cmpxchg(struct x86_cpu *cpu, u64 pa, unsigned size, u64 expect, u64 value,
+                        u64 *seen)
 {
     int r = mmio(cpu, pa, size, false, seen);
     if (*seen == expect)

@@ -82,9 +82,11 @@ static void emit_exits(struct lower *l)
         emit_land(&l->e, l->exit[k].site);
         if (target >= 0 && target < PAGE_SIZE) {
             u64 page = l->b->pa & ~(u64)(PAGE_SIZE - 1);
-            t->links[t->link_count] = (struct link){
-                .site = l->exit[k].site, .pa = page + (u64)target, .delta = (i32)target,
-                .env = l->env, .backward = page + (u64)target <= l->b->pa};
+            t->links[t->link_count] = (struct link){.site = l->exit[k].site,
+                                                    .pa = page + (u64)target,
+                                                    .delta = (i32)target,
+                                                    .env = l->env,
+                                                    .backward = page + (u64)target <= l->b->pa};
             emit_set_arg(&l->e, t->link_count++);
             emit_jump(&l->e, t->exit_link);
         } else {

@@ -55,7 +55,8 @@ static inline void emit_store(struct emit *e, unsigned reg, i32 disp)
 }
 
 /* opcode reg, [rsp + T1 << scale + disp]; 64-bit */
-static inline void emit_table(struct emit *e, unsigned opcode, unsigned reg, unsigned scale, i32 disp)
+static inline void emit_table(struct emit *e, unsigned opcode, unsigned reg, unsigned scale,
+                              i32 disp)
 {
     emit8(e, 0x40 | REX_W | (reg >> 3) << 2 | (T1 >> 3) << 1);
     emit8(e, opcode);

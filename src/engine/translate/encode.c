@@ -43,11 +43,17 @@ void lower_encode(struct lower *l, struct encode_regs r)
     bool memory = i->flags & X86_I_MEM;
     for (;; p++) {
         switch (*p) {
-        case 0x66: case 0xf0: case 0xf2: case 0xf3:
-            emit8(&l->e, *p);
-            continue;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67:
-            continue;
+        case 0x66:
+        case 0xf0:
+        case 0xf2:
+        case 0xf3: emit8(&l->e, *p); continue;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+        case 0x67: continue;
         }
         if ((*p & 0xf0) != 0x40) /* REX is made anew; one that a prefix follows means nothing */
             break;

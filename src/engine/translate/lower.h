@@ -17,11 +17,11 @@ struct lower {
     const struct x86_insn *i;
     const struct x86_insn *bound; /* the same in the block: exec and aux */
     const u8 *code;
-    unsigned offset, next;        /* in the page: of it, behind it */
-    bool flags_live;              /* a flag of before it is used later, or by itself */
-    bool keep_saved;              /* it ends in lower_indirect(): no need to restore flags */
-    bool flags_saved;             /* they are in flags_check, not in the host's register */
-    bool vector_known;            /* the guest's vector registers are in the host's here */
+    unsigned offset, next; /* in the page: of it, behind it */
+    bool flags_live;       /* a flag of before it is used later, or by itself */
+    bool keep_saved;       /* it ends in lower_indirect(): no need to restore flags */
+    bool flags_saved;      /* they are in flags_check, not in the host's register */
+    bool vector_known;     /* the guest's vector registers are in the host's here */
 
     /* Out of line, behind the block: callouts of instructions whose quick way is closed. */
     unsigned slows;

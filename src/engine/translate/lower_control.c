@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Near branches. Inside a page they are jumps that get patched when the target is translated; out of
- * it they look their target up, because the next page may be another one tomorrow. */
+/* Near branches. Inside a page they are jumps that get patched when the target is translated; out
+ * of it they look their target up, because the next page may be another one tomorrow. */
 #include "engine/translate/lower.h"
 
 void lower_slot(struct lower *l)
@@ -18,7 +18,7 @@ void lower_indirect(struct lower *l)
     emit_state(e, 0, 0xc7, 0, AT(last_indirect));
     emit32(e, callout_name(l->t, l->bound, l->offset));
     lower_slot(l);
-    EMIT(e, 0x42, 0xff, 0xa4, 0xdc);                /* jmp [rsp + r11 * 8 + disp32] */
+    EMIT(e, 0x42, 0xff, 0xa4, 0xdc); /* jmp [rsp + r11 * 8 + disp32] */
     emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
 }
 
@@ -103,9 +103,7 @@ bool lower_control(struct lower *l)
         (!direct && (i->flags & X86_I_MEM) && !lower_has_address(l)))
         return false;
     switch (i->op) {
-    case X86_OP_JCC:
-        lower_goto(l, target, i->opcode & 15);
-        return true;
+    case X86_OP_JCC: lower_goto(l, target, i->opcode & 15); return true;
     case X86_OP_JMP: return jump(l, direct, target);
     case X86_OP_CALL: return call(l, direct, target);
     case X86_OP_RET: return ret(l);

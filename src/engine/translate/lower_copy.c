@@ -8,22 +8,77 @@
 static bool is_copied(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_ADD: case X86_OP_ADC: case X86_OP_SUB: case X86_OP_SBB: case X86_OP_AND:
-    case X86_OP_OR: case X86_OP_XOR: case X86_OP_CMP: case X86_OP_TEST: case X86_OP_INC:
-    case X86_OP_DEC: case X86_OP_NEG: case X86_OP_NOT: case X86_OP_MUL: case X86_OP_IMUL:
-    case X86_OP_MOV: case X86_OP_MOVZX: case X86_OP_MOVSX: case X86_OP_MOVSXD: case X86_OP_MOVBE:
-    case X86_OP_SHL: case X86_OP_SHR: case X86_OP_SAR: case X86_OP_ROL: case X86_OP_ROR:
-    case X86_OP_RCL: case X86_OP_RCR: case X86_OP_SHLD: case X86_OP_SHRD:
-    case X86_OP_BSF: case X86_OP_BSR: case X86_OP_TZCNT: case X86_OP_LZCNT: case X86_OP_POPCNT:
-    case X86_OP_BSWAP: case X86_OP_SETCC: case X86_OP_CMOVCC: case X86_OP_XCHG: case X86_OP_XADD:
-    case X86_OP_CMPXCHG: case X86_OP_CBW: case X86_OP_CWD: case X86_OP_CLC: case X86_OP_STC:
-    case X86_OP_CMC: case X86_OP_ANDN: case X86_OP_BEXTR: case X86_OP_BLSI: case X86_OP_BLSR:
-    case X86_OP_BLSMSK: case X86_OP_BZHI: case X86_OP_PDEP: case X86_OP_PEXT: case X86_OP_RORX:
-    case X86_OP_SARX: case X86_OP_SHLX: case X86_OP_SHRX: case X86_OP_MULX: case X86_OP_ADCX:
-    case X86_OP_ADOX: case X86_OP_CRC32: case X86_OP_LFENCE: case X86_OP_MFENCE:
-    case X86_OP_SFENCE: case X86_OP_PAUSE: case X86_OP_LAHF: case X86_OP_SAHF:
-        return true;
-    case X86_OP_BT: case X86_OP_BTS: case X86_OP_BTR: case X86_OP_BTC:
+    case X86_OP_ADD:
+    case X86_OP_ADC:
+    case X86_OP_SUB:
+    case X86_OP_SBB:
+    case X86_OP_AND:
+    case X86_OP_OR:
+    case X86_OP_XOR:
+    case X86_OP_CMP:
+    case X86_OP_TEST:
+    case X86_OP_INC:
+    case X86_OP_DEC:
+    case X86_OP_NEG:
+    case X86_OP_NOT:
+    case X86_OP_MUL:
+    case X86_OP_IMUL:
+    case X86_OP_MOV:
+    case X86_OP_MOVZX:
+    case X86_OP_MOVSX:
+    case X86_OP_MOVSXD:
+    case X86_OP_MOVBE:
+    case X86_OP_SHL:
+    case X86_OP_SHR:
+    case X86_OP_SAR:
+    case X86_OP_ROL:
+    case X86_OP_ROR:
+    case X86_OP_RCL:
+    case X86_OP_RCR:
+    case X86_OP_SHLD:
+    case X86_OP_SHRD:
+    case X86_OP_BSF:
+    case X86_OP_BSR:
+    case X86_OP_TZCNT:
+    case X86_OP_LZCNT:
+    case X86_OP_POPCNT:
+    case X86_OP_BSWAP:
+    case X86_OP_SETCC:
+    case X86_OP_CMOVCC:
+    case X86_OP_XCHG:
+    case X86_OP_XADD:
+    case X86_OP_CMPXCHG:
+    case X86_OP_CBW:
+    case X86_OP_CWD:
+    case X86_OP_CLC:
+    case X86_OP_STC:
+    case X86_OP_CMC:
+    case X86_OP_ANDN:
+    case X86_OP_BEXTR:
+    case X86_OP_BLSI:
+    case X86_OP_BLSR:
+    case X86_OP_BLSMSK:
+    case X86_OP_BZHI:
+    case X86_OP_PDEP:
+    case X86_OP_PEXT:
+    case X86_OP_RORX:
+    case X86_OP_SARX:
+    case X86_OP_SHLX:
+    case X86_OP_SHRX:
+    case X86_OP_MULX:
+    case X86_OP_ADCX:
+    case X86_OP_ADOX:
+    case X86_OP_CRC32:
+    case X86_OP_LFENCE:
+    case X86_OP_MFENCE:
+    case X86_OP_SFENCE:
+    case X86_OP_PAUSE:
+    case X86_OP_LAHF:
+    case X86_OP_SAHF: return true;
+    case X86_OP_BT:
+    case X86_OP_BTS:
+    case X86_OP_BTR:
+    case X86_OP_BTC:
         /* With an index in a register the memory operand is anywhere. */
         return !(i->flags & X86_I_MEM) || i->off_imm;
     }
@@ -33,9 +88,13 @@ static bool is_copied(const struct x86_insn *i)
 static bool is_nothing(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_NOP: case X86_OP_PREFETCH: case X86_OP_PREFETCHW: case X86_OP_PREFETCHNTA:
-    case X86_OP_PREFETCHT0: case X86_OP_PREFETCHT1: case X86_OP_PREFETCHT2:
-        return true;
+    case X86_OP_NOP:
+    case X86_OP_PREFETCH:
+    case X86_OP_PREFETCHW:
+    case X86_OP_PREFETCHNTA:
+    case X86_OP_PREFETCHT0:
+    case X86_OP_PREFETCHT1:
+    case X86_OP_PREFETCHT2: return true;
     }
     return false;
 }
@@ -58,33 +117,36 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f)
     for (unsigned n = 0; n < X86_OPND_MAX; n++) {
         const struct x86_opnd *o = &x86_forms[i->form].opnd[n];
         switch (o->kind) {
-        case X86_OPND_NONE: case X86_OPND_I: case X86_OPND_I2: case X86_OPND_M:
-            break;
+        case X86_OPND_NONE:
+        case X86_OPND_I:
+        case X86_OPND_I2:
+        case X86_OPND_M: break;
         case X86_OPND_E:
             if (!(i->flags & X86_I_MEM))
                 add_field(l, n, ENCODE_RM, i->rm, f);
             break;
-        case X86_OPND_R: case X86_OPND_Z:
-            add_field(l, n, ENCODE_RM, i->rm, f);
-            break;
-        case X86_OPND_G:
-            add_field(l, n, ENCODE_REG, i->reg, f);
-            break;
-        case X86_OPND_B:
-            add_field(l, n, ENCODE_VVVV, i->vvvv, f);
-            break;
+        case X86_OPND_R:
+        case X86_OPND_Z: add_field(l, n, ENCODE_RM, i->rm, f); break;
+        case X86_OPND_G: add_field(l, n, ENCODE_REG, i->reg, f); break;
+        case X86_OPND_B: add_field(l, n, ENCODE_VVVV, i->vvvv, f); break;
         case X86_OPND_FIX:
             /* The stack pointer and the segments are not what they seem. */
             if (o->reg == X86_FIX_SP || (o->reg >= X86_FIX_ES && o->reg <= X86_FIX_GS))
                 return false;
             break;
-        case X86_OPND_V: case X86_OPND_W: case X86_OPND_U: case X86_OPND_H: case X86_OPND_L:
-        case X86_OPND_KG: case X86_OPND_KE: case X86_OPND_KR: case X86_OPND_KH:
+        case X86_OPND_V:
+        case X86_OPND_W:
+        case X86_OPND_U:
+        case X86_OPND_H:
+        case X86_OPND_L:
+        case X86_OPND_KG:
+        case X86_OPND_KE:
+        case X86_OPND_KR:
+        case X86_OPND_KH:
             if (!vectors)
                 return false;
             break;
-        default:
-            return false;
+        default: return false;
         }
     }
     return true;
@@ -136,7 +198,8 @@ bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned siz
         if (memory || ((f->used & ENCODE_REG) && i->reg >= 8) ||
             ((f->used & ENCODE_RM) && i->rm >= 8))
             return false;
-        /* Numbers 4 to 7 name high bytes in one operand, and may be the stack pointer in another. */
+        /* Numbers 4 to 7 name high bytes in one operand, and may be the stack pointer in another.
+         */
         for (unsigned n = 0; n < 2; n++)
             if (x86_opnd_bytes(i, n) > 1 && (i->reg == X86_RSP || i->rm == X86_RSP))
                 return false;

@@ -19,7 +19,8 @@ static bool is_enabled(u8 env, enum x86_gate gate)
 static void check_live(struct lower *l)
 {
     _Static_assert(offsetof(struct x86_cpu, vector_strict) ==
-                       offsetof(struct x86_cpu, vector_live) + 1, "one word");
+                       offsetof(struct x86_cpu, vector_live) + 1,
+                   "one word");
     if (l->flags_live)
         lower_save_flags(l);
     emit8(&l->e, 0x66); /* cmp word [..], 1 */

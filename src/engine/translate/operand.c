@@ -87,8 +87,7 @@ void lower_address(struct lower *l)
     const struct x86_insn *i = l->i;
     lower_offset(l, T0, i->asz == 8 ? REX_W : 0);
     if (i->seg == X86_FS || i->seg == X86_GS) {
-        emit_load(&l->e, T1, AT(soft.cpu.s.seg[0].base) +
-                                 (i32)sizeof(struct x86_segment) * i->seg);
+        emit_load(&l->e, T1, AT(soft.cpu.s.seg[0].base) + (i32)sizeof(struct x86_segment) * i->seg);
         EMIT(&l->e, 0x4f, 0x8d, 0x14, 0x1a); /* lea r10, [r10 + r11] */
     }
 }
@@ -103,9 +102,10 @@ void lower_slow(struct lower *l, unsigned cc, bool flags_saved)
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align)
 {
     struct emit *e = &l->e;
-    i32 entry = AT(soft.cpu.tlb) +
-                (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
-    _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10, "see the shift and mask");
+    i32 entry =
+        AT(soft.cpu.tlb) + (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
+    _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10,
+                   "see the shift and mask");
     if (l->flags_live && !l->flags_saved)
         lower_save_flags(l);
     if (align) {
@@ -113,7 +113,8 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
         emit32(e, align);
         lower_slow(l, CC_NE, l->flags_live);
     }
-    EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81, 0xe3); /* mov r11d, r10d; shr 6; and */
+    EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81,
+         0xe3); /* mov r11d, r10d; shr 6; and */
     emit32(e, (X86_TLB_SIZE - 1) * 64);
     emit_table(e, 0x2b, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access);
     EMIT(e, 0x49, 0x81, 0xfa); /* cmp r10, imm32 */

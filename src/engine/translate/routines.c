@@ -4,8 +4,8 @@
 #include "engine/translate/emit.h"
 
 /* Guest registers that live in the host register of the same name. */
-static const u8 same[] = {X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RBP, X86_RSI, X86_RDI,
-                          X86_R8,  X86_R9,  X86_R12, X86_R13, X86_R14};
+static const u8 same[] = {X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RBP, X86_RSI,
+                          X86_RDI, X86_R8,  X86_R9,  X86_R12, X86_R13, X86_R14};
 
 /* pushed: bytes between rsp and the struct. Leaves rax and the flags to be used. */
 static void save_registers(struct emit *e, i32 pushed)
@@ -44,7 +44,8 @@ static void emit_enter(struct translator *t, struct emit *e)
 static void emit_return(struct emit *e, i32 pushed)
 {
     emit_load(e, X86_RSP, pushed + AT(host_sp));
-    EMIT(e, 0x48, 0x83, 0xc4, 0x08, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+    EMIT(e, 0x48, 0x83, 0xc4, 0x08, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b,
+         0xc3);
 }
 
 static void emit_callout(struct translator *t, struct emit *e)
@@ -53,9 +54,9 @@ static void emit_callout(struct translator *t, struct emit *e)
     t->do_callout = emit_rx(e, e->p);
     save_registers(e, PUSHED);
     emit_state(e, 0, 0x8b, X86_RSI, 8);
-    EMIT(e, 0x48, 0x89, 0xe3); /* mov rbx, rsp */
+    EMIT(e, 0x48, 0x89, 0xe3);               /* mov rbx, rsp */
     EMIT(e, 0x48, 0x8d, 0x7c, 0x24, PUSHED); /* lea rdi, [rsp + 16] */
-    EMIT(e, 0x48, 0x8b, 0xa7); /* mov rsp, [rdi + host_sp] */
+    EMIT(e, 0x48, 0x8b, 0xa7);               /* mov rsp, [rdi + host_sp] */
     emit32(e, (u32)AT(host_sp));
     EMIT(e, 0xff, 0x97); /* call [rdi + callout] */
     emit32(e, (u32)AT(callout));

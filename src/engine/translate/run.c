@@ -53,7 +53,8 @@ int translate_callout(struct translator *t, u32 name)
 {
     struct soft *sv = &t->soft;
     struct x86_cpu *cpu = &sv->cpu;
-    const struct x86_insn *i = (const struct x86_insn *)(const void *)(sv->arena + (u64)(name >> 12) * 64);
+    const struct x86_insn *i =
+        (const struct x86_insn *)(const void *)(sv->arena + (u64)(name >> 12) * 64);
     bool vectors = cpu->vector_live;
     flags_out(t);
     cpu->fault_rip = t->page + (name & (PAGE_SIZE - 1));
@@ -146,8 +147,8 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if (t->soft.cpu.mode != X86_MODE64 || b->second_page ||
-        (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < HOT || !has_room(t))
+    if (t->soft.cpu.mode != X86_MODE64 || b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED ||
+        ++b->heat < HOT || !has_room(t))
         return NULL;
     b->heat = 0;
     if (b->translation) {
@@ -190,12 +191,8 @@ static int run_native(struct translator *t, const struct translation *tr)
         return (int)t->result;
     flags_out(t);
     switch (t->kind) {
-    case EXIT_LINK:
-        cpu->s.rip = t->page + (u64)(i64)t->links[t->arg].delta;
-        break;
-    case EXIT_AT:
-        cpu->s.rip = t->page + t->arg;
-        break;
+    case EXIT_LINK: cpu->s.rip = t->page + (u64)(i64)t->links[t->arg].delta; break;
+    case EXIT_AT: cpu->s.rip = t->page + t->arg; break;
     default:
         if (unlikely(!x86_canonical(t->arg)))
             return redo_branch(t);

@@ -11,14 +11,15 @@
 #include "engine/software/software.h"
 
 enum {
-    T0 = X86_R10, T1 = X86_R11,   /* scratch */
-    GUEST_SP = X86_R15,           /* where the guest's rsp is */
-    LOW_STACK = 64 * 1024,        /* below the struct */
+    T0 = X86_R10,
+    T1 = X86_R11,          /* scratch */
+    GUEST_SP = X86_R15,    /* where the guest's rsp is */
+    LOW_STACK = 64 * 1024, /* below the struct */
     CODE_SIZE = 32 << 20,
-    BLOCK_CODE_MAX = 32 * 1024,   /* what one block's code can't exceed */
+    BLOCK_CODE_MAX = 32 * 1024, /* what one block's code can't exceed */
     LINKS_MAX = 1 << 19,
-    INDIRECT_BITS = 16,           /* an indirect branch looks up the low bits of its target */
-    HOT = 12,                     /* runs before a block is translated */
+    INDIRECT_BITS = 16, /* an indirect branch looks up the low bits of its target */
+    HOT = 12,           /* runs before a block is translated */
 };
 
 /* Why translated code came back. */
@@ -31,8 +32,10 @@ enum exit_kind {
 
 /* What translations depend on beside a block's bytes and key; part of the indirect table's tag. */
 enum {
-    ENV_TLB = 7,       /* enum x86_tlb_index of data accesses */
-    ENV_SSE = 1 << 3, ENV_VEX = 1 << 4, ENV_EVEX = 1 << 5, /* vector instructions are enabled */
+    ENV_TLB = 7, /* enum x86_tlb_index of data accesses */
+    ENV_SSE = 1 << 3,
+    ENV_VEX = 1 << 4,
+    ENV_EVEX = 1 << 5, /* vector instructions are enabled */
     ENV_CPL_SHIFT = 6,
 };
 
@@ -40,16 +43,16 @@ struct translation {
     const u8 *entry;      /* for links forward */
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
-    const u8 *dead;       /* leaves at the block's start */
+    const u8 *dead; /* leaves at the block's start */
     u8 env;
-    bool flags_live;      /* it uses arithmetic flags from before it */
+    bool flags_live; /* it uses arithmetic flags from before it */
 };
 
 /* A direct branch inside a page, from its jump instruction to its target. */
 struct link {
-    u8 *site;   /* of the rel32 to patch */
-    u64 pa;     /* physical address of the target */
-    i32 delta;  /* of the target from the linear address of the code page */
+    u8 *site;  /* of the rel32 to patch */
+    u64 pa;    /* physical address of the target */
+    i32 delta; /* of the target from the linear address of the code page */
     u8 env;
     bool backward;
 };
@@ -67,17 +70,17 @@ struct translator {
     u64 page;         /* linear address of the page the running code is in */
     u64 context;      /* epoch and env: tag of the indirect table */
     u64 arg;
-    u32 kind;         /* enum exit_kind */
-    u32 result;       /* enum x86_result of EXIT_RESULT */
+    u32 kind;          /* enum exit_kind */
+    u32 result;        /* enum x86_result of EXIT_RESULT */
     u32 last_indirect; /* the running indirect branch, as translate_callout() takes it */
-    u16 flags;        /* AH of LAHF and AL of SETO, across exits */
-    u16 flags_check;  /* the same across a TLB check */
+    u16 flags;         /* AH of LAHF and AL of SETO, across exits */
+    u16 flags_check;   /* the same across a TLB check */
     u64 target;
     int (*callout)(struct translator *, u32); /* called from translated code */
 
     struct os_code code;
-    u8 *code_at;      /* next free byte, in code.rw */
-    u8 *code_first;   /* behind the routines below */
+    u8 *code_at;    /* next free byte, in code.rw */
+    u8 *code_first; /* behind the routines below */
     void (*enter)(struct translator *, const u8 *host);
     const u8 *do_callout, *exit_link, *exit_at, *exit_jump;
     struct link *links;
@@ -90,7 +93,8 @@ struct translator {
 #define AT_GPR(r) (AT(soft.cpu.s.gpr) + 8 * (i32)(r))
 
 /* An instruction as a callout names it: its place in the arena and its offset in the code page. */
-static inline u32 callout_name(const struct translator *t, const struct x86_insn *i, unsigned offset)
+static inline u32 callout_name(const struct translator *t, const struct x86_insn *i,
+                               unsigned offset)
 {
     return (u32)((const u8 *)i - t->soft.arena) / 64 << 12 | offset;
 }

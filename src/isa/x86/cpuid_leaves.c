@@ -39,7 +39,10 @@ struct cache {
     u32 sets; /* lines are 64 bytes */
 };
 static const struct cache caches[] = {
-    {1, 1, 8, 64}, {2, 1, 8, 64}, {3, 2, 8, 2048}, {3, 3, 16, 16384},
+    {1, 1, 8, 64},
+    {2, 1, 8, 64},
+    {3, 2, 8, 2048},
+    {3, 3, 16, 16384},
 };
 
 /* Intel's leaf 4 and AMD's 8000001D share their layout but for the core count in the top bits. */
@@ -59,7 +62,7 @@ static void add_caches(struct x86_cpu_model *m, u32 leaf, unsigned cpus)
 
 static void add_topology(struct x86_cpu_model *m, unsigned cpus)
 {
-    add(m, 0xb, 0, 0, 1, 1 << 8, 0);                 /* thread level: one of one */
+    add(m, 0xb, 0, 0, 1, 1 << 8, 0);                  /* thread level: one of one */
     add(m, 0xb, 1, core_bits(cpus), cpus, 2 << 8, 0); /* core level */
 }
 

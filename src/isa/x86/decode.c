@@ -7,7 +7,16 @@
 
 /* How a form's immediate is encoded. */
 enum imm_rule {
-    IMM_NONE, IMM_U8, IMM_S8, IMM_U16, IMM_Z, IMM_V, IMM_FAR, IMM_MOFFS, IMM_U16_U8, IMM_U8_U8,
+    IMM_NONE,
+    IMM_U8,
+    IMM_S8,
+    IMM_U16,
+    IMM_Z,
+    IMM_V,
+    IMM_FAR,
+    IMM_MOFFS,
+    IMM_U16_U8,
+    IMM_U8_U8,
 };
 
 /* How a form's operand size follows from mode and prefixes. */
@@ -27,23 +36,34 @@ enum osz_rule {
 /* What a form accepts beside its opcode. */
 enum {
     CODE_UNDEFINED = 1u << 0,
-    CODE_LOCK = 1u << 1,     /* LOCK with a memory operand */
-    CODE_Z = 1u << 2,        /* register in the low bits of the opcode */
-    CODE_SEGSRC = 1u << 3,   /* memory operand without ModRM, in DS or the override's segment */
-    CODE_NOV = 1u << 4,      /* vvvv must be 1111b */
+    CODE_LOCK = 1u << 1,   /* LOCK with a memory operand */
+    CODE_Z = 1u << 2,      /* register in the low bits of the opcode */
+    CODE_SEGSRC = 1u << 3, /* memory operand without ModRM, in DS or the override's segment */
+    CODE_NOV = 1u << 4,    /* vvvv must be 1111b */
     CODE_VSIB = 1u << 5,
-    CODE_MASK = 1u << 6, CODE_MASKZ = 1u << 7, CODE_MASKREQ = 1u << 8,
-    CODE_ZREG = 1u << 9,     /* zeroing only into a register */
-    CODE_BC32 = 1u << 10, CODE_BC64 = 1u << 11, CODE_BC16 = 1u << 27, CODE_RC = 1u << 12,
+    CODE_MASK = 1u << 6,
+    CODE_MASKZ = 1u << 7,
+    CODE_MASKREQ = 1u << 8,
+    CODE_ZREG = 1u << 9, /* zeroing only into a register */
+    CODE_BC32 = 1u << 10,
+    CODE_BC64 = 1u << 11,
+    CODE_BC16 = 1u << 27,
+    CODE_RC = 1u << 12,
     CODE_LIG = 1u << 13,
-    CODE_PFX_F3 = 1u << 14, CODE_PFX_F2 = 1u << 15, /* part of the opcode */
-    CODE_KREG = 1u << 16, CODE_KVVVV = 1u << 17,     /* opmask in ModRM.reg, in vvvv */
-    CODE_SREG = 1u << 18, CODE_SREGW = 1u << 19, CODE_CR = 1u << 20, CODE_DR = 1u << 21,
+    CODE_PFX_F3 = 1u << 14,
+    CODE_PFX_F2 = 1u << 15, /* part of the opcode */
+    CODE_KREG = 1u << 16,
+    CODE_KVVVV = 1u << 17, /* opmask in ModRM.reg, in vvvv */
+    CODE_SREG = 1u << 18,
+    CODE_SREGW = 1u << 19,
+    CODE_CR = 1u << 20,
+    CODE_DR = 1u << 21,
     CODE_DISTINCT = 1u << 22, /* destination, index and mask of a gather must differ */
     CODE_VECTOR = 1u << 23,   /* has vector operands */
-    CODE_VREG = 1u << 24, CODE_VRM = 1u << 25, /* ModRM.reg, ModRM.rm is a vector register */
-    CODE_VVVVGPR = 1u << 26,  /* vvvv is a general register */
-    CODE_APART = 1u << 28,    /* destination must not be a source */
+    CODE_VREG = 1u << 24,
+    CODE_VRM = 1u << 25,     /* ModRM.reg, ModRM.rm is a vector register */
+    CODE_VVVVGPR = 1u << 26, /* vvvv is a general register */
+    CODE_APART = 1u << 28,   /* destination must not be a source */
     CODE_REGCHECK = CODE_KREG | CODE_KVVVV | CODE_SREG | CODE_SREGW | CODE_CR | CODE_DR,
 };
 
@@ -64,19 +84,18 @@ enum { SHAPE_MODRM = 1, SHAPE_MOD3 = 2 /* mod is ignored */, SHAPE_VSIB = 4 };
 
 enum prefix_class { PFX_NONE, PFX_SEG, PFX_66, PFX_67, PFX_LOCK, PFX_F3, PFX_F2, PFX_REX };
 static const u8 prefix_class[256] = {
-    [0x26] = PFX_SEG, [0x2e] = PFX_SEG, [0x36] = PFX_SEG, [0x3e] = PFX_SEG,
-    [0x64] = PFX_SEG, [0x65] = PFX_SEG, [0x66] = PFX_66, [0x67] = PFX_67,
-    [0xf0] = PFX_LOCK, [0xf2] = PFX_F2, [0xf3] = PFX_F3,
-    [0x40] = PFX_REX, [0x41] = PFX_REX, [0x42] = PFX_REX, [0x43] = PFX_REX,
-    [0x44] = PFX_REX, [0x45] = PFX_REX, [0x46] = PFX_REX, [0x47] = PFX_REX,
-    [0x48] = PFX_REX, [0x49] = PFX_REX, [0x4a] = PFX_REX, [0x4b] = PFX_REX,
-    [0x4c] = PFX_REX, [0x4d] = PFX_REX, [0x4e] = PFX_REX, [0x4f] = PFX_REX,
+    [0x26] = PFX_SEG, [0x2e] = PFX_SEG, [0x36] = PFX_SEG, [0x3e] = PFX_SEG,  [0x64] = PFX_SEG,
+    [0x65] = PFX_SEG, [0x66] = PFX_66,  [0x67] = PFX_67,  [0xf0] = PFX_LOCK, [0xf2] = PFX_F2,
+    [0xf3] = PFX_F3,  [0x40] = PFX_REX, [0x41] = PFX_REX, [0x42] = PFX_REX,  [0x43] = PFX_REX,
+    [0x44] = PFX_REX, [0x45] = PFX_REX, [0x46] = PFX_REX, [0x47] = PFX_REX,  [0x48] = PFX_REX,
+    [0x49] = PFX_REX, [0x4a] = PFX_REX, [0x4b] = PFX_REX, [0x4c] = PFX_REX,  [0x4d] = PFX_REX,
+    [0x4e] = PFX_REX, [0x4f] = PFX_REX,
 };
 
 /* Registers of 16-bit addressing [SDM2 Table 2-1]. */
 static const u8 base16[8] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP,
                              X86_RSI, X86_RDI, X86_RBP, X86_RBX};
-static const u8 index16[8] = {X86_RSI, X86_RDI, X86_RSI, X86_RDI,
+static const u8 index16[8] = {X86_RSI,    X86_RDI,    X86_RSI,    X86_RDI,
                               X86_NO_REG, X86_NO_REG, X86_NO_REG, X86_NO_REG};
 
 /* The encoding's fields that several steps share. */
@@ -84,16 +103,16 @@ struct decoder {
     struct x86_insn *insn;
     const u8 *start, *p, *end;
     unsigned n;
-    u32 flags;      /* enum x86_insn_flags */
+    u32 flags; /* enum x86_insn_flags */
     u8 mode, amd;
-    u8 seg;         /* override, or X86_NO_REG */
-    u8 pfx;         /* mandatory prefix as the tables count: 0 none, 1 66, 2 F3, 3 F2 */
+    u8 seg; /* override, or X86_NO_REG */
+    u8 pfx; /* mandatory prefix as the tables count: 0 none, 1 66, 2 F3, 3 F2 */
     u8 space, opcode;
-    u8 r, x, b;     /* register extensions: 0 or 8 */
-    u8 r2, v2;      /* EVEX.R' and V': 0 or 16 */
+    u8 r, x, b; /* register extensions: 0 or 8 */
+    u8 r2, v2;  /* EVEX.R' and V': 0 or 16 */
     u8 w, l;
-    u8 vvvv;        /* with V', not inverted any more */
-    u8 p2;          /* EVEX: third payload byte */
+    u8 vvvv; /* with V', not inverted any more */
+    u8 p2;   /* EVEX: third payload byte */
 };
 
 static int ran_out(const struct decoder *d)
@@ -125,21 +144,11 @@ static always_inline void legacy_prefix(struct decoder *d, u8 byte, unsigned cla
         else if (d->mode != X86_MODE64)
             d->seg = byte >> 3 & 3;
         break;
-    case PFX_66:
-        d->flags |= X86_I_66;
-        break;
-    case PFX_67:
-        d->flags |= X86_I_67;
-        break;
-    case PFX_LOCK:
-        d->flags |= X86_I_LOCK;
-        break;
-    case PFX_F3:
-        d->flags = (d->flags & ~(u32)X86_I_REPNE) | X86_I_REP;
-        break;
-    default:
-        d->flags = (d->flags & ~(u32)X86_I_REP) | X86_I_REPNE;
-        break;
+    case PFX_66: d->flags |= X86_I_66; break;
+    case PFX_67: d->flags |= X86_I_67; break;
+    case PFX_LOCK: d->flags |= X86_I_LOCK; break;
+    case PFX_F3: d->flags = (d->flags & ~(u32)X86_I_REPNE) | X86_I_REP; break;
+    default: d->flags = (d->flags & ~(u32)X86_I_REP) | X86_I_REPNE; break;
     }
 }
 
@@ -369,29 +378,32 @@ static always_inline unsigned select_form(const struct decoder *d)
 /* Operand size by rule; within a row 16-, 32- and 64-bit mode, each without and with 66, then the
  * same with W, which only 64-bit mode has. */
 #define SIZES_OUTSIDE_64 2, 4, 2, 4, 4, 2, 4, 2
-static const u8 operand_sizes[2][OSZ_RULES][12] = {
-    [X86_VENDOR_INTEL] = {
-        [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
-        [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-        [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
-        [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
-        [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
-        [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
-        [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
-        [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
-        [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
-    },
-    [X86_VENDOR_AMD] = {
-        [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
-        [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
-        [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
-        [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
-        [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 4, 2},
-        [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
-        [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
-        [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
-        [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
-    },
+static const u8 operand_sizes[2][OSZ_RULES][12] =
+    {
+        [X86_VENDOR_INTEL] =
+            {
+                [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+                [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+                [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+                [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+                [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
+                [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
+                [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+                [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
+            },
+        [X86_VENDOR_AMD] =
+            {
+                [OSZ_NORMAL] = {SIZES_OUTSIDE_64, 4, 2, 8, 8},
+                [OSZ_BYTE] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                [OSZ_DEF64] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+                [OSZ_NEAR] = {SIZES_OUTSIDE_64, 8, 2, 8, 8},
+                [OSZ_FAR] = {SIZES_OUTSIDE_64, 4, 2, 4, 2},
+                [OSZ_Z] = {SIZES_OUTSIDE_64, 4, 2, 4, 4},
+                [OSZ_CR] = {4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 8},
+                [OSZ_CRN] = {SIZES_OUTSIDE_64, 8, 8, 8, 8},
+                [OSZ_VECTOR] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8},
+            },
 };
 
 static always_inline unsigned operand_size(const struct decoder *d, unsigned rule)
@@ -406,8 +418,8 @@ static always_inline int immediate(struct decoder *d, unsigned rule)
     if (rule == IMM_NONE)
         return X86_DECODE_OK;
     unsigned z = insn->osz == 2 ? 2 : 4;
-    static const u8 fixed[] = {[IMM_U8] = 1, [IMM_S8] = 1, [IMM_U16] = 2, [IMM_U16_U8] = 3,
-                               [IMM_U8_U8] = 2};
+    static const u8 fixed[] = {
+        [IMM_U8] = 1, [IMM_S8] = 1, [IMM_U16] = 2, [IMM_U16_U8] = 3, [IMM_U8_U8] = 2};
     unsigned size = rule == IMM_Z       ? z
                     : rule == IMM_V     ? insn->osz
                     : rule == IMM_FAR   ? z + 2
@@ -419,22 +431,12 @@ static always_inline int immediate(struct decoder *d, unsigned rule)
     insn->off_imm = (u8)(p - d->start);
     d->p += size;
     switch (rule) {
-    case IMM_U8:
-        insn->imm = *p;
-        break;
-    case IMM_S8:
-        insn->imm = (u64)(i64)(i8)*p;
-        break;
-    case IMM_U16:
-        insn->imm = load16(p);
-        break;
-    case IMM_Z:
-        insn->imm = z == 2 ? (u64)(i64)(i16)load16(p) : (u64)(i64)(i32)load32(p);
-        break;
+    case IMM_U8: insn->imm = *p; break;
+    case IMM_S8: insn->imm = (u64)(i64)(i8)*p; break;
+    case IMM_U16: insn->imm = load16(p); break;
+    case IMM_Z: insn->imm = z == 2 ? (u64)(i64)(i16)load16(p) : (u64)(i64)(i32)load32(p); break;
     case IMM_V:
-    case IMM_MOFFS:
-        insn->imm = size == 2 ? load16(p) : size == 4 ? load32(p) : load64(p);
-        break;
+    case IMM_MOFFS: insn->imm = size == 2 ? load16(p) : size == 4 ? load32(p) : load64(p); break;
     case IMM_FAR:
         insn->imm = z == 2 ? load16(p) : load32(p);
         insn->imm2 = load16(p + z);
@@ -512,7 +514,9 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
                 insn->vl = 64;
         }
         if (insn->mod == 1) {
-            unsigned scale = bit_b ? (c->flags & CODE_BC64 ? 3 : c->flags & CODE_BC32 ? 2 : 1)
+            unsigned scale = bit_b             ? (c->flags & CODE_BC64   ? 3
+                                                  : c->flags & CODE_BC32 ? 2
+                                                                         : 1)
                              : c->scale & 0x20 ? (insn->osz == 8 ? 3 : 2)
                              : c->scale & 0x10 ? (unsigned)__builtin_ctz(insn->vl) - (c->scale & 15)
                                                : c->scale;
@@ -540,9 +544,14 @@ static always_inline void clear(struct x86_insn *insn)
 int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_decode_config cfg)
 {
     struct decoder d = {
-        .insn = insn, .start = code, .p = code, .n = n,
+        .insn = insn,
+        .start = code,
+        .p = code,
+        .n = n,
         .end = code + (n < X86_MAX_INSN ? n : X86_MAX_INSN),
-        .mode = cfg.mode, .amd = cfg.vendor == X86_VENDOR_AMD, .seg = X86_NO_REG,
+        .mode = cfg.mode,
+        .amd = cfg.vendor == X86_VENDOR_AMD,
+        .seg = X86_NO_REG,
     };
     clear(insn);
     insn->mode = cfg.mode;

@@ -45,11 +45,11 @@ static void put_vector(struct text *t, unsigned number, unsigned bytes)
 static const char *size_name(unsigned bytes)
 {
     switch (bytes) {
-    case 1:  return "byte ptr ";
-    case 2:  return "word ptr ";
-    case 4:  return "dword ptr ";
-    case 6:  return "fword ptr ";
-    case 8:  return "qword ptr ";
+    case 1: return "byte ptr ";
+    case 2: return "word ptr ";
+    case 4: return "dword ptr ";
+    case 6: return "fword ptr ";
+    case 8: return "qword ptr ";
     case 10: return "tbyte ptr ";
     case 16: return "xmmword ptr ";
     case 32: return "ymmword ptr ";
@@ -138,9 +138,10 @@ static void put_immediate(struct text *t, const struct x86_insn *insn, unsigned 
 static void put_target(struct text *t, const struct x86_insn *insn, u64 rip)
 {
     u64 target = rip + insn->len + insn->imm;
-    put(t, "0x%llx", (unsigned long long)(insn->osz == 8   ? target
-                                          : insn->osz == 4 ? (u32)target
-                                                           : (u16)target));
+    put(t, "0x%llx",
+        (unsigned long long)(insn->osz == 8   ? target
+                             : insn->osz == 4 ? (u32)target
+                                              : (u16)target));
 }
 
 static void put_operand(struct text *t, const struct x86_insn *insn, unsigned n, u64 rip)
@@ -149,7 +150,11 @@ static void put_operand(struct text *t, const struct x86_insn *insn, unsigned n,
     unsigned bytes = x86_opnd_bytes(insn, n);
     bool rex = insn->flags & X86_I_REX;
     switch (o->kind) {
-    case X86_OPND_E: case X86_OPND_W: case X86_OPND_Q: case X86_OPND_KE: case X86_OPND_M:
+    case X86_OPND_E:
+    case X86_OPND_W:
+    case X86_OPND_Q:
+    case X86_OPND_KE:
+    case X86_OPND_M:
     case X86_OPND_VM:
         if (insn->flags & X86_I_MEM) {
             put_memory(t, insn, n);
@@ -158,80 +163,43 @@ static void put_operand(struct text *t, const struct x86_insn *insn, unsigned n,
         break;
     }
     switch (o->kind) {
-    case X86_OPND_E: case X86_OPND_R: case X86_OPND_Z:
-        put_gpr(t, insn->rm & 15, bytes ? bytes : insn->osz, rex);
-        break;
-    case X86_OPND_G:
-        put_gpr(t, insn->reg & 15, bytes, rex);
-        break;
-    case X86_OPND_B:
-        put_gpr(t, insn->vvvv & 15, bytes, rex);
-        break;
-    case X86_OPND_FIX:
-        put_fixed(t, insn, n);
-        break;
-    case X86_OPND_I: case X86_OPND_I2:
-        put_immediate(t, insn, n);
-        break;
-    case X86_OPND_J:
-        put_target(t, insn, rip);
-        break;
-    case X86_OPND_A:
-        put(t, "0x%x:0x%llx", insn->imm2, (unsigned long long)insn->imm);
-        break;
+    case X86_OPND_E:
+    case X86_OPND_R:
+    case X86_OPND_Z: put_gpr(t, insn->rm & 15, bytes ? bytes : insn->osz, rex); break;
+    case X86_OPND_G: put_gpr(t, insn->reg & 15, bytes, rex); break;
+    case X86_OPND_B: put_gpr(t, insn->vvvv & 15, bytes, rex); break;
+    case X86_OPND_FIX: put_fixed(t, insn, n); break;
+    case X86_OPND_I:
+    case X86_OPND_I2: put_immediate(t, insn, n); break;
+    case X86_OPND_J: put_target(t, insn, rip); break;
+    case X86_OPND_A: put(t, "0x%x:0x%llx", insn->imm2, (unsigned long long)insn->imm); break;
     case X86_OPND_O:
         put(t, "%s", size_name(bytes));
         put_segment(t, insn, X86_DS);
         put(t, "[0x%llx]", (unsigned long long)insn->imm);
         break;
-    case X86_OPND_X:
-        put_implicit(t, insn, n, X86_RSI);
-        break;
-    case X86_OPND_Y: case X86_OPND_MDI:
-        put_implicit(t, insn, n, X86_RDI);
-        break;
-    case X86_OPND_XLAT:
-        put_implicit(t, insn, n, X86_RBX);
-        break;
-    case X86_OPND_S:
-        put(t, "%s", sreg[insn->reg & 7]);
-        break;
-    case X86_OPND_C:
-        put(t, "cr%u", insn->reg);
-        break;
-    case X86_OPND_D:
-        put(t, "dr%u", insn->reg);
-        break;
-    case X86_OPND_V:
-        put_vector(t, insn->reg, bytes);
-        break;
-    case X86_OPND_W: case X86_OPND_U:
-        put_vector(t, insn->rm, bytes);
-        break;
-    case X86_OPND_H:
-        put_vector(t, insn->vvvv, bytes);
-        break;
+    case X86_OPND_X: put_implicit(t, insn, n, X86_RSI); break;
+    case X86_OPND_Y:
+    case X86_OPND_MDI: put_implicit(t, insn, n, X86_RDI); break;
+    case X86_OPND_XLAT: put_implicit(t, insn, n, X86_RBX); break;
+    case X86_OPND_S: put(t, "%s", sreg[insn->reg & 7]); break;
+    case X86_OPND_C: put(t, "cr%u", insn->reg); break;
+    case X86_OPND_D: put(t, "dr%u", insn->reg); break;
+    case X86_OPND_V: put_vector(t, insn->reg, bytes); break;
+    case X86_OPND_W:
+    case X86_OPND_U: put_vector(t, insn->rm, bytes); break;
+    case X86_OPND_H: put_vector(t, insn->vvvv, bytes); break;
     case X86_OPND_L:
         put_vector(t, insn->imm >> 4 & (insn->mode == X86_MODE64 ? 15 : 7), bytes);
         break;
-    case X86_OPND_P:
-        put(t, "mm%u", insn->reg & 7);
-        break;
-    case X86_OPND_Q: case X86_OPND_N:
-        put(t, "mm%u", insn->rm & 7);
-        break;
-    case X86_OPND_ST:
-        put(t, "st%u", insn->rm & 7);
-        break;
-    case X86_OPND_KG:
-        put(t, "k%u", insn->reg & 7);
-        break;
-    case X86_OPND_KE: case X86_OPND_KR:
-        put(t, "k%u", insn->rm & 7);
-        break;
-    case X86_OPND_KH:
-        put(t, "k%u", insn->vvvv & 7);
-        break;
+    case X86_OPND_P: put(t, "mm%u", insn->reg & 7); break;
+    case X86_OPND_Q:
+    case X86_OPND_N: put(t, "mm%u", insn->rm & 7); break;
+    case X86_OPND_ST: put(t, "st%u", insn->rm & 7); break;
+    case X86_OPND_KG: put(t, "k%u", insn->reg & 7); break;
+    case X86_OPND_KE:
+    case X86_OPND_KR: put(t, "k%u", insn->rm & 7); break;
+    case X86_OPND_KH: put(t, "k%u", insn->vvvv & 7); break;
     }
 }
 
@@ -249,15 +217,9 @@ static void put_mnemonic(struct text *t, const struct x86_insn *insn)
 {
     const struct x86_form *f = &x86_forms[insn->form];
     switch (insn->op) {
-    case X86_OP_JCC:
-        put(t, "j%s", conditions[insn->opcode & 15]);
-        return;
-    case X86_OP_SETCC:
-        put(t, "set%s", conditions[insn->opcode & 15]);
-        return;
-    case X86_OP_CMOVCC:
-        put(t, "cmov%s", conditions[insn->opcode & 15]);
-        return;
+    case X86_OP_JCC: put(t, "j%s", conditions[insn->opcode & 15]); return;
+    case X86_OP_SETCC: put(t, "set%s", conditions[insn->opcode & 15]); return;
+    case X86_OP_CMOVCC: put(t, "cmov%s", conditions[insn->opcode & 15]); return;
     }
     const char *name = f->names ? f->names : f->name;
     unsigned by = insn->op == X86_OP_JCXZ ? insn->asz : insn->osz, skip = by >> 2;

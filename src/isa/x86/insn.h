@@ -18,18 +18,18 @@ enum x86_mode { X86_MODE16 = 2, X86_MODE32 = 4, X86_MODE64 = 8 }; /* value: defa
 enum { X86_MAX_INSN = 15, X86_NO_REG = 0xff, X86_REG_RIP = 0xfe };
 
 enum x86_insn_flags {
-    X86_I_LOCK = 1 << 0,   /* F0 */
-    X86_I_REP = 1 << 1,    /* F3, when it is a prefix and not part of the opcode */
-    X86_I_REPNE = 1 << 2,  /* F2, likewise */
-    X86_I_66 = 1 << 3,     /* a 66 prefix was present */
+    X86_I_LOCK = 1 << 0,  /* F0 */
+    X86_I_REP = 1 << 1,   /* F3, when it is a prefix and not part of the opcode */
+    X86_I_REPNE = 1 << 2, /* F2, likewise */
+    X86_I_66 = 1 << 3,    /* a 66 prefix was present */
     X86_I_67 = 1 << 4,
-    X86_I_REX = 1 << 5,    /* a REX prefix is in effect: byte registers 4-7 are SPL..DIL */
-    X86_I_W = 1 << 6,      /* REX.W, VEX.W, EVEX.W */
+    X86_I_REX = 1 << 5, /* a REX prefix is in effect: byte registers 4-7 are SPL..DIL */
+    X86_I_W = 1 << 6,   /* REX.W, VEX.W, EVEX.W */
     X86_I_VEX = 1 << 7,
     X86_I_EVEX = 1 << 8,
-    X86_I_MEM = 1 << 9,    /* there is a memory operand described by seg, base, index, scale, disp */
+    X86_I_MEM = 1 << 9, /* there is a memory operand described by seg, base, index, scale, disp */
     X86_I_MODRM = 1 << 10,
-    X86_I_SEG = 1 << 11,   /* a segment-override prefix is in effect */
+    X86_I_SEG = 1 << 11,    /* a segment-override prefix is in effect */
     X86_I_EVEX_B = 1 << 12, /* broadcast, rounding or suppress-all-exceptions */
     X86_I_EVEX_Z = 1 << 13, /* zeroing-masking */
 };
@@ -41,25 +41,28 @@ struct x86_insn {
         void *aux;    /* a host stub */
         u16 place[4]; /* byte offsets of register operands in struct x86_cpu (exec/integer.h) */
     };
-    u64 imm;          /* first immediate (extended as its operand says), relative displacement
-                       * (sign-extended), moffs or far offset */
-    i32 disp;         /* displacement of the memory operand, EVEX disp8*N applied */
-    u16 form;         /* enum x86_form_id: x86_forms[form] */
-    u16 op;           /* enum x86_op */
-    u16 flags;        /* enum x86_insn_flags */
-    u16 imm2;         /* far selector, ENTER level, second immediate byte */
+    u64 imm;   /* first immediate (extended as its operand says), relative displacement
+                * (sign-extended), moffs or far offset */
+    i32 disp;  /* displacement of the memory operand, EVEX disp8*N applied */
+    u16 form;  /* enum x86_form_id: x86_forms[form] */
+    u16 op;    /* enum x86_op */
+    u16 flags; /* enum x86_insn_flags */
+    u16 imm2;  /* far selector, ENTER level, second immediate byte */
     u8 len;
-    u8 mode;          /* enum x86_mode: the code size it was decoded for */
-    u8 osz;           /* effective operand size: 2, 4, 8; 1 in byte forms */
-    u8 asz;           /* effective address size: 2, 4, 8 */
-    u8 seg;           /* segment of the memory operand, defaults and overrides applied; string source too */
-    u8 mod, reg, rm;  /* ModRM, reg and rm extended by REX/VEX/EVEX (0-15, vectors 0-31); rm valid if mod == 3 */
-    u8 base, index, scale; /* registers or X86_NO_REG, X86_REG_RIP; scale 1, 2, 4, 8. VSIB: index is a vector register */
-    u8 vvvv;          /* VEX/EVEX.vvvv register, 0 when there is none */
-    u8 vl;            /* vector length in bytes: 16, 32, 64; 0 when there is none */
-    u8 aaa;           /* EVEX opmask register */
-    u8 ll;            /* EVEX.L'L raw (rounding mode when EVEX_B and a register form) */
-    u8 map, opcode, modrm; /* map 0: one-byte, 1: 0F, 2: 0F38, 3: 0F3A, 5, 6: EVEX maps; 15: 3DNow! */
+    u8 mode; /* enum x86_mode: the code size it was decoded for */
+    u8 osz;  /* effective operand size: 2, 4, 8; 1 in byte forms */
+    u8 asz;  /* effective address size: 2, 4, 8 */
+    u8 seg;  /* segment of the memory operand, defaults and overrides applied; string source too */
+    u8 mod, reg, rm; /* ModRM, reg and rm extended by REX/VEX/EVEX (0-15, vectors 0-31); rm valid if
+                        mod == 3 */
+    u8 base, index, scale; /* registers or X86_NO_REG, X86_REG_RIP; scale 1, 2, 4, 8. VSIB: index is
+                              a vector register */
+    u8 vvvv;               /* VEX/EVEX.vvvv register, 0 when there is none */
+    u8 vl;                 /* vector length in bytes: 16, 32, 64; 0 when there is none */
+    u8 aaa;                /* EVEX opmask register */
+    u8 ll;                 /* EVEX.L'L raw (rounding mode when EVEX_B and a register form) */
+    u8 map, opcode,
+        modrm; /* map 0: one-byte, 1: 0F, 2: 0F38, 3: 0F3A, 5, 6: EVEX maps; 15: 3DNow! */
     u8 off_opcode, off_modrm, off_disp, off_imm; /* byte offsets in the encoding, 0 when absent */
 };
 _Static_assert(sizeof(struct x86_insn) == 64, "an instruction is one cache line");
@@ -96,30 +99,53 @@ enum x86_opnd_kind {
     X86_OPND_Q,    /* MMX register or memory by ModRM.rm */
     X86_OPND_N,    /* MMX register by ModRM.rm */
     X86_OPND_ST,   /* ST(i) by ModRM.rm; FIX gives ST(0) */
-    X86_OPND_KG, X86_OPND_KE, X86_OPND_KR, X86_OPND_KH, /* opmask by reg, rm or memory, rm, vvvv */
+    X86_OPND_KG,
+    X86_OPND_KE,
+    X86_OPND_KR,
+    X86_OPND_KH, /* opmask by reg, rm or memory, rm, vvvv */
 };
 
 enum x86_fixed {
-    X86_FIX_AX,  /* AL/AX/EAX/RAX by the operand's size */
-    X86_FIX_CX, X86_FIX_DX, X86_FIX_BX, X86_FIX_SP, X86_FIX_BP, X86_FIX_SI, X86_FIX_DI,
-    X86_FIX_ES, X86_FIX_CS, X86_FIX_SS, X86_FIX_DS, X86_FIX_FS, X86_FIX_GS,
-    X86_FIX_ONE, X86_FIX_ST0, X86_FIX_XMM0,
+    X86_FIX_AX, /* AL/AX/EAX/RAX by the operand's size */
+    X86_FIX_CX,
+    X86_FIX_DX,
+    X86_FIX_BX,
+    X86_FIX_SP,
+    X86_FIX_BP,
+    X86_FIX_SI,
+    X86_FIX_DI,
+    X86_FIX_ES,
+    X86_FIX_CS,
+    X86_FIX_SS,
+    X86_FIX_DS,
+    X86_FIX_FS,
+    X86_FIX_GS,
+    X86_FIX_ONE,
+    X86_FIX_ST0,
+    X86_FIX_XMM0,
 };
 
 /* Operand sizes. */
 enum x86_opnd_size {
     X86_SZ_NONE,
-    X86_SZ_B, X86_SZ_W, X86_SZ_D, X86_SZ_Q, /* 1, 2, 4, 8 bytes */
-    X86_SZ_V,  /* 2, 4, 8 by operand size */
-    X86_SZ_Z,  /* 2, 4 (4 also for 64-bit operand size) */
-    X86_SZ_Y,  /* 4, 8 */
-    X86_SZ_P,  /* far pointer: 2 + operand size */
-    X86_SZ_S,  /* descriptor-table register: 6 or 10 */
-    X86_SZ_A,  /* BOUND: two of operand size */
-    X86_SZ_T,  /* 10: x87 extended or packed BCD */
-    X86_SZ_DQ, X86_SZ_QQ, X86_SZ_OO, /* 16, 32, 64 */
+    X86_SZ_B,
+    X86_SZ_W,
+    X86_SZ_D,
+    X86_SZ_Q, /* 1, 2, 4, 8 bytes */
+    X86_SZ_V, /* 2, 4, 8 by operand size */
+    X86_SZ_Z, /* 2, 4 (4 also for 64-bit operand size) */
+    X86_SZ_Y, /* 4, 8 */
+    X86_SZ_P, /* far pointer: 2 + operand size */
+    X86_SZ_S, /* descriptor-table register: 6 or 10 */
+    X86_SZ_A, /* BOUND: two of operand size */
+    X86_SZ_T, /* 10: x87 extended or packed BCD */
+    X86_SZ_DQ,
+    X86_SZ_QQ,
+    X86_SZ_OO, /* 16, 32, 64 */
     X86_SZ_X,  /* the vector length */
-    X86_SZ_HX, X86_SZ_QX, X86_SZ_EX, /* half, quarter, eighth of it */
+    X86_SZ_HX,
+    X86_SZ_QX,
+    X86_SZ_EX,    /* half, quarter, eighth of it */
     X86_SZ_ENV,   /* x87 environment: 14 or 28 */
     X86_SZ_FSAVE, /* 94 or 108 */
     X86_SZ_FX,    /* 512 */
@@ -148,28 +174,30 @@ enum x86_form_flags {
     X86_F_LOCKABLE = 1 << 1, /* LOCK allowed with a memory destination */
     X86_F_NO64 = 1 << 2,
     X86_F_ONLY64 = 1 << 3,
-    X86_F_DEF64 = 1 << 4,    /* operand size defaults to 64 in 64-bit mode (push, near call ...) */
-    X86_F_FORCE64 = 1 << 5,  /* 64 in 64-bit mode (AMD near branches: 16 with 66) */
-    X86_F_BRANCH = 1 << 6,   /* may change rip */
-    X86_F_IOPL = 1 << 7,     /* IOPL-sensitive */
-    X86_F_ALIGN = 1 << 8,    /* memory operand must be aligned to its size: #GP */
-    X86_F_REP = 1 << 9,      /* F3/F2 mean repetition */
-    X86_F_END = 1 << 10,     /* ends a decoded block: changes mode, TLB, interruptibility */
-    X86_F_BCST32 = 1 << 11, X86_F_BCST64 = 1 << 12, /* EVEX.b broadcast allowed */
+    X86_F_DEF64 = 1 << 4,   /* operand size defaults to 64 in 64-bit mode (push, near call ...) */
+    X86_F_FORCE64 = 1 << 5, /* 64 in 64-bit mode (AMD near branches: 16 with 66) */
+    X86_F_BRANCH = 1 << 6,  /* may change rip */
+    X86_F_IOPL = 1 << 7,    /* IOPL-sensitive */
+    X86_F_ALIGN = 1 << 8,   /* memory operand must be aligned to its size: #GP */
+    X86_F_REP = 1 << 9,     /* F3/F2 mean repetition */
+    X86_F_END = 1 << 10,    /* ends a decoded block: changes mode, TLB, interruptibility */
+    X86_F_BCST32 = 1 << 11,
+    X86_F_BCST64 = 1 << 12, /* EVEX.b broadcast allowed */
     X86_F_BCST16 = 1 << 20,
-    X86_F_ER = 1 << 13,      /* EVEX static rounding */
+    X86_F_ER = 1 << 13, /* EVEX static rounding */
     X86_F_SAE = 1 << 14,
-    X86_F_MASK = 1 << 15, X86_F_MASKZ = 1 << 16, /* EVEX opmask, zeroing allowed */
+    X86_F_MASK = 1 << 15,
+    X86_F_MASKZ = 1 << 16,    /* EVEX opmask, zeroing allowed */
     X86_F_MASK_REQ = 1 << 17, /* aaa must not be 0 (gathers, scatters) */
-    X86_F_PROT = 1 << 18,    /* #UD in real and virtual-8086 mode */
-    X86_F_VL = 1 << 19,      /* needs AVX512VL too when the vector is shorter than 64 bytes */
+    X86_F_PROT = 1 << 18,     /* #UD in real and virtual-8086 mode */
+    X86_F_VL = 1 << 19,       /* needs AVX512VL too when the vector is shorter than 64 bytes */
 };
 
 struct x86_form {
-    const char *name;  /* mnemonic, lower case */
-    const char *spec;  /* specification key, e.g. "SDM2 ADD" */
+    const char *name; /* mnemonic, lower case */
+    const char *spec; /* specification key, e.g. "SDM2 ADD" */
     struct x86_opnd opnd[X86_OPND_MAX];
-    u16 op;            /* enum x86_op */
+    u16 op;                /* enum x86_op */
     u16 feature, feature2; /* enum x86_feature: all that CPUID must show, 0: none */
     /* X86_CF ... (bits above 15 do not occur). A flag that may stay as it was (shift by a count of
      * 0, REP with a count of 0) is both written and read; one that is defined for some counts only
@@ -193,9 +221,9 @@ struct x86_decode_config {
 
 enum x86_decode_result {
     X86_DECODE_OK = 0,
-    X86_DECODE_UD = -1,    /* invalid encoding; insn->len is the number of bytes consumed */
-    X86_DECODE_MORE = -2,  /* ran out of bytes: n < 15 and the instruction goes on */
-    X86_DECODE_LONG = -3,  /* longer than 15 bytes: #GP */
+    X86_DECODE_UD = -1,   /* invalid encoding; insn->len is the number of bytes consumed */
+    X86_DECODE_MORE = -2, /* ran out of bytes: n < 15 and the instruction goes on */
+    X86_DECODE_LONG = -3, /* longer than 15 bytes: #GP */
 };
 
 /* Decodes one instruction from code[0..n), n <= 15. CPUID features are not looked at here: the

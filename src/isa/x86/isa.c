@@ -33,7 +33,7 @@ static unsigned state_describe(const void *state, u64 pc, const u8 *code, unsign
 static size_t state_dump(const void *state, char *text, size_t size)
 {
     static const char gpr[X86_GPR_COUNT][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
-                                               "rsi", "rdi", "r8", "r9", "r10", "r11",
+                                               "rsi", "rdi", "r8",  "r9",  "r10", "r11",
                                                "r12", "r13", "r14", "r15"};
     static const char sreg[X86_SREG_COUNT][3] = {"es", "cs", "ss", "ds", "fs", "gs"};
     const struct x86_state *s = state;

@@ -8,8 +8,22 @@
 #include "base/types.h"
 
 enum x86_gpr {
-    X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI,
-    X86_R8, X86_R9, X86_R10, X86_R11, X86_R12, X86_R13, X86_R14, X86_R15,
+    X86_RAX,
+    X86_RCX,
+    X86_RDX,
+    X86_RBX,
+    X86_RSP,
+    X86_RBP,
+    X86_RSI,
+    X86_RDI,
+    X86_R8,
+    X86_R9,
+    X86_R10,
+    X86_R11,
+    X86_R12,
+    X86_R13,
+    X86_R14,
+    X86_R15,
     X86_GPR_COUNT
 };
 
@@ -17,8 +31,8 @@ enum x86_gpr {
 enum x86_sreg { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_SREG_COUNT };
 
 /* A segment register with its hidden part. attr is laid out as the descriptor's access bytes:
- * bits 0-3 type, 4 S, 5-6 DPL, 7 P, 8 AVL, 9 L, 10 D/B, 11 G, and 12 "unusable" (a null selector was
- * loaded). limit is in bytes, granularity already applied. [SDM3 3.4.5] */
+ * bits 0-3 type, 4 S, 5-6 DPL, 7 P, 8 AVL, 9 L, 10 D/B, 11 G, and 12 "unusable" (a null selector
+ * was loaded). limit is in bytes, granularity already applied. [SDM3 3.4.5] */
 struct x86_segment {
     u64 base;
     u32 limit;
@@ -27,7 +41,7 @@ struct x86_segment {
 };
 enum {
     X86_SEG_TYPE = 0x00f,
-    X86_SEG_CODE = 0x008, /* with S: code, else data */
+    X86_SEG_CODE = 0x008,       /* with S: code, else data */
     X86_SEG_CONFORMING = 0x004, /* code; for data: expand-down */
     X86_SEG_WRITABLE = 0x002,   /* data; for code: readable */
     X86_SEG_ACCESSED = 0x001,
@@ -48,73 +62,102 @@ struct x86_table {
 
 /* RFLAGS [SDM1 3.4.3] */
 enum {
-    X86_CF = 1 << 0, X86_FLAG1 = 1 << 1, X86_PF = 1 << 2, X86_AF = 1 << 4, X86_ZF = 1 << 6,
-    X86_SF = 1 << 7, X86_TF = 1 << 8, X86_IF = 1 << 9, X86_DF = 1 << 10, X86_OF = 1 << 11,
-    X86_IOPL = 3 << 12, X86_NT = 1 << 14, X86_RF = 1 << 16, X86_VM = 1 << 17, X86_AC = 1 << 18,
-    X86_VIF = 1 << 19, X86_VIP = 1 << 20, X86_ID = 1 << 21,
+    X86_CF = 1 << 0,
+    X86_FLAG1 = 1 << 1,
+    X86_PF = 1 << 2,
+    X86_AF = 1 << 4,
+    X86_ZF = 1 << 6,
+    X86_SF = 1 << 7,
+    X86_TF = 1 << 8,
+    X86_IF = 1 << 9,
+    X86_DF = 1 << 10,
+    X86_OF = 1 << 11,
+    X86_IOPL = 3 << 12,
+    X86_NT = 1 << 14,
+    X86_RF = 1 << 16,
+    X86_VM = 1 << 17,
+    X86_AC = 1 << 18,
+    X86_VIF = 1 << 19,
+    X86_VIP = 1 << 20,
+    X86_ID = 1 << 21,
     X86_STATUS_FLAGS = X86_CF | X86_PF | X86_AF | X86_ZF | X86_SF | X86_OF,
     X86_IOPL_SHIFT = 12,
 };
 
 /* Control registers and EFER [SDM3 2.5, 2.2.1] */
-#define X86_CR0_PE ((u64)1 << 0)
-#define X86_CR0_MP ((u64)1 << 1)
-#define X86_CR0_EM ((u64)1 << 2)
-#define X86_CR0_TS ((u64)1 << 3)
-#define X86_CR0_ET ((u64)1 << 4)
-#define X86_CR0_NE ((u64)1 << 5)
-#define X86_CR0_WP ((u64)1 << 16)
-#define X86_CR0_AM ((u64)1 << 18)
-#define X86_CR0_NW ((u64)1 << 29)
-#define X86_CR0_CD ((u64)1 << 30)
-#define X86_CR0_PG ((u64)1 << 31)
-#define X86_CR4_VME ((u64)1 << 0)
-#define X86_CR4_PVI ((u64)1 << 1)
-#define X86_CR4_TSD ((u64)1 << 2)
-#define X86_CR4_DE ((u64)1 << 3)
-#define X86_CR4_PSE ((u64)1 << 4)
-#define X86_CR4_PAE ((u64)1 << 5)
-#define X86_CR4_MCE ((u64)1 << 6)
-#define X86_CR4_PGE ((u64)1 << 7)
-#define X86_CR4_PCE ((u64)1 << 8)
-#define X86_CR4_OSFXSR ((u64)1 << 9)
+#define X86_CR0_PE         ((u64)1 << 0)
+#define X86_CR0_MP         ((u64)1 << 1)
+#define X86_CR0_EM         ((u64)1 << 2)
+#define X86_CR0_TS         ((u64)1 << 3)
+#define X86_CR0_ET         ((u64)1 << 4)
+#define X86_CR0_NE         ((u64)1 << 5)
+#define X86_CR0_WP         ((u64)1 << 16)
+#define X86_CR0_AM         ((u64)1 << 18)
+#define X86_CR0_NW         ((u64)1 << 29)
+#define X86_CR0_CD         ((u64)1 << 30)
+#define X86_CR0_PG         ((u64)1 << 31)
+#define X86_CR4_VME        ((u64)1 << 0)
+#define X86_CR4_PVI        ((u64)1 << 1)
+#define X86_CR4_TSD        ((u64)1 << 2)
+#define X86_CR4_DE         ((u64)1 << 3)
+#define X86_CR4_PSE        ((u64)1 << 4)
+#define X86_CR4_PAE        ((u64)1 << 5)
+#define X86_CR4_MCE        ((u64)1 << 6)
+#define X86_CR4_PGE        ((u64)1 << 7)
+#define X86_CR4_PCE        ((u64)1 << 8)
+#define X86_CR4_OSFXSR     ((u64)1 << 9)
 #define X86_CR4_OSXMMEXCPT ((u64)1 << 10)
-#define X86_CR4_UMIP ((u64)1 << 11)
-#define X86_CR4_LA57 ((u64)1 << 12)
-#define X86_CR4_FSGSBASE ((u64)1 << 16)
-#define X86_CR4_PCIDE ((u64)1 << 17)
-#define X86_CR4_OSXSAVE ((u64)1 << 18)
-#define X86_CR4_SMEP ((u64)1 << 20)
-#define X86_CR4_SMAP ((u64)1 << 21)
-#define X86_EFER_SCE ((u64)1 << 0)
-#define X86_EFER_LME ((u64)1 << 8)
-#define X86_EFER_LMA ((u64)1 << 10)
-#define X86_EFER_NXE ((u64)1 << 11)
+#define X86_CR4_UMIP       ((u64)1 << 11)
+#define X86_CR4_LA57       ((u64)1 << 12)
+#define X86_CR4_FSGSBASE   ((u64)1 << 16)
+#define X86_CR4_PCIDE      ((u64)1 << 17)
+#define X86_CR4_OSXSAVE    ((u64)1 << 18)
+#define X86_CR4_SMEP       ((u64)1 << 20)
+#define X86_CR4_SMAP       ((u64)1 << 21)
+#define X86_EFER_SCE       ((u64)1 << 0)
+#define X86_EFER_LME       ((u64)1 << 8)
+#define X86_EFER_LMA       ((u64)1 << 10)
+#define X86_EFER_NXE       ((u64)1 << 11)
 
 /* Exception vectors [SDM3 6.15] */
 enum x86_vector {
-    X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OF_TRAP = 4, X86_BR = 5, X86_UD = 6,
-    X86_NM = 7, X86_DF_ABORT = 8, X86_TS = 10, X86_NP = 11, X86_SS_FAULT = 12, X86_GP = 13,
-    X86_PF_FAULT = 14, X86_MF = 16, X86_AC_FAULT = 17, X86_MC = 18, X86_XM = 19,
+    X86_DE = 0,
+    X86_DB = 1,
+    X86_NMI = 2,
+    X86_BP = 3,
+    X86_OF_TRAP = 4,
+    X86_BR = 5,
+    X86_UD = 6,
+    X86_NM = 7,
+    X86_DF_ABORT = 8,
+    X86_TS = 10,
+    X86_NP = 11,
+    X86_SS_FAULT = 12,
+    X86_GP = 13,
+    X86_PF_FAULT = 14,
+    X86_MF = 16,
+    X86_AC_FAULT = 17,
+    X86_MC = 18,
+    X86_XM = 19,
 };
 
 enum x86_run_state {
     X86_RUNNING,
-    X86_HALTED,     /* HLT; an unmasked interrupt, NMI or INIT wakes it */
-    X86_WAIT_SIPI,  /* an application processor after INIT */
-    X86_SHUTDOWN,   /* triple fault; only INIT or reset leave it */
+    X86_HALTED,    /* HLT; an unmasked interrupt, NMI or INIT wakes it */
+    X86_WAIT_SIPI, /* an application processor after INIT */
+    X86_SHUTDOWN,  /* triple fault; only INIT or reset leave it */
 };
 
 /* An event on its way to the guest: an exception, interrupt or NMI that has been recognised and
  * not yet delivered. */
 enum x86_event_kind {
     X86_EVENT_NONE,
-    X86_EVENT_INTERRUPT,   /* external, vector acknowledged already */
+    X86_EVENT_INTERRUPT, /* external, vector acknowledged already */
     X86_EVENT_NMI,
-    X86_EVENT_EXCEPTION,   /* hardware exception */
-    X86_EVENT_SOFT_INT,    /* INT n: rip is saved past the instruction, DPL of the gate is checked */
-    X86_EVENT_SOFT_EXC,    /* INT3, INTO */
-    X86_EVENT_PRIV_EXC,    /* INT1 */
+    X86_EVENT_EXCEPTION, /* hardware exception */
+    X86_EVENT_SOFT_INT,  /* INT n: rip is saved past the instruction, DPL of the gate is checked */
+    X86_EVENT_SOFT_EXC,  /* INT3, INTO */
+    X86_EVENT_PRIV_EXC,  /* INT1 */
 };
 struct x86_event {
     u8 kind; /* enum x86_event_kind */
@@ -128,10 +171,10 @@ struct x86_event {
 /* The local APIC's registers as the guest reads them [SDM3 10.4], but for id, which is the plain
  * number in both modes; the model is vm/x86/lapic. */
 struct x86_lapic {
-    u64 base;         /* IA32_APIC_BASE: address, BSP, x2APIC and enable bits */
+    u64 base; /* IA32_APIC_BASE: address, BSP, x2APIC and enable bits */
     u32 id, ldr, dfr, tpr, svr, esr, esr_pending;
     u32 isr[8], tmr[8], irr[8];
-    u32 lvt[7];       /* CMCI, timer, thermal, performance, LINT0, LINT1, error */
+    u32 lvt[7]; /* CMCI, timer, thermal, performance, LINT0, LINT1, error */
     u32 icr_low, icr_high;
     u32 timer_initial, timer_divide;
     u64 timer_start_ns; /* virtual time at which timer_initial began to count; 0: stopped */
@@ -170,9 +213,9 @@ struct x86_state {
     u64 tsc_offset; /* guest TSC = virtual time in TSC ticks + tsc_offset */
     u64 tsc_adjust;
 
-    struct x86_event event;      /* recognised, not yet delivered */
-    u8 run_state;                /* enum x86_run_state */
-    u8 nmi_pending, nmi_blocked; /* blocked from delivery of an NMI until IRET */
+    struct x86_event event;       /* recognised, not yet delivered */
+    u8 run_state;                 /* enum x86_run_state */
+    u8 nmi_pending, nmi_blocked;  /* blocked from delivery of an NMI until IRET */
     u8 shadow_sti, shadow_mov_ss; /* interrupt shadow: one instruction [SDM3 6.8.3] */
     u8 sipi_vector, sipi_pending, init_pending;
 

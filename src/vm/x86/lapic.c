@@ -55,8 +55,7 @@ bool lapic_waiting_locked(const struct x86_lapic *l)
 /* What seems to wait for an end of interrupt may have had it, by memory: the vCPU has to look. */
 void lapic_notify_locked(struct vcpu *v)
 {
-    if (pending_vector(&v->lapic) >= 0 ||
-        (v->eoi_word.offered && lapic_waiting_locked(&v->lapic)))
+    if (pending_vector(&v->lapic) >= 0 || (v->eoi_word.offered && lapic_waiting_locked(&v->lapic)))
         vcpu_post(v, VCPU_REQ_INTERRUPT);
 }
 
@@ -310,8 +309,7 @@ bool lapic_accepts_extint(struct vcpu *v)
 {
     with_lock(&v->lapic_lock);
     const struct x86_lapic *l = &v->lapic;
-    return !lapic_enabled(l) ||
-           (l->lvt[LVT_LINT0] & (LVT_MASKED | 0x700)) == EXTINT_UNMASKED;
+    return !lapic_enabled(l) || (l->lvt[LVT_LINT0] & (LVT_MASKED | 0x700)) == EXTINT_UNMASKED;
 }
 
 void lapic_lint(struct vcpu *v, unsigned pin, bool level)

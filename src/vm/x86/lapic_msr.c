@@ -73,8 +73,8 @@ static bool x2_value_allowed(unsigned reg, u64 val)
 static int x2_write(struct vcpu *v, unsigned reg, u64 val)
 {
     os_mutex_lock(&v->lapic_lock);
-    bool ok = lapic_x2(&v->lapic) && lapic_reg_writable(&v->lapic, reg) &&
-              x2_value_allowed(reg, val);
+    bool ok =
+        lapic_x2(&v->lapic) && lapic_reg_writable(&v->lapic, reg) && x2_value_allowed(reg, val);
     bool leaves = reg == LAPIC_EOI || reg == LAPIC_ICR_LOW || reg == LAPIC_SELF_IPI;
     if (ok && !leaves)
         lapic_reg_write_locked(v, reg, (u32)val);

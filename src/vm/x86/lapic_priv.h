@@ -12,19 +12,38 @@
 
 /* Register numbers: offset / 16 in memory, index - 0x800 as MSR [SDM3 table 10-1, 10-6]. */
 enum lapic_reg {
-    LAPIC_ID = 0x02, LAPIC_VERSION = 0x03, LAPIC_TPR = 0x08, LAPIC_APR = 0x09, LAPIC_PPR = 0x0a,
-    LAPIC_EOI = 0x0b, LAPIC_RRD = 0x0c, LAPIC_LDR = 0x0d, LAPIC_DFR = 0x0e, LAPIC_SVR = 0x0f,
-    LAPIC_ISR = 0x10, LAPIC_TMR = 0x18, LAPIC_IRR = 0x20, LAPIC_ESR = 0x28,
-    LAPIC_ICR_LOW = 0x30, LAPIC_ICR_HIGH = 0x31,
-    LAPIC_LVT_TIMER = 0x32, LAPIC_LVT_LINT0 = 0x35, LAPIC_LVT_ERROR = 0x37,
-    LAPIC_INITIAL = 0x38, LAPIC_CURRENT = 0x39, LAPIC_DIVIDE = 0x3e, LAPIC_SELF_IPI = 0x3f,
+    LAPIC_ID = 0x02,
+    LAPIC_VERSION = 0x03,
+    LAPIC_TPR = 0x08,
+    LAPIC_APR = 0x09,
+    LAPIC_PPR = 0x0a,
+    LAPIC_EOI = 0x0b,
+    LAPIC_RRD = 0x0c,
+    LAPIC_LDR = 0x0d,
+    LAPIC_DFR = 0x0e,
+    LAPIC_SVR = 0x0f,
+    LAPIC_ISR = 0x10,
+    LAPIC_TMR = 0x18,
+    LAPIC_IRR = 0x20,
+    LAPIC_ESR = 0x28,
+    LAPIC_ICR_LOW = 0x30,
+    LAPIC_ICR_HIGH = 0x31,
+    LAPIC_LVT_TIMER = 0x32,
+    LAPIC_LVT_LINT0 = 0x35,
+    LAPIC_LVT_ERROR = 0x37,
+    LAPIC_INITIAL = 0x38,
+    LAPIC_CURRENT = 0x39,
+    LAPIC_DIVIDE = 0x3e,
+    LAPIC_SELF_IPI = 0x3f,
 };
 /* Index into x86_lapic.lvt. CMCI has no register: there are no machine-check banks. */
 enum { LVT_CMCI, LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 enum {
     LVT_MASKED = 1 << 16,
     SVR_ENABLE = 1 << 8,
-    ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7,
+    ESR_SEND_ILLEGAL = 1 << 5,
+    ESR_RECEIVE_ILLEGAL = 1 << 6,
+    ESR_ILLEGAL_REGISTER = 1 << 7,
     VECTOR_FIRST = 16, /* lower ones are illegal for APIC interrupts */
 };
 

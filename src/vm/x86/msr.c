@@ -23,10 +23,10 @@ struct msr_row {
     const char *name; /* and where it is described */
 };
 
-/* No Meltdown, L1TF, MDS, TAA, SSB, MMIO stale data, GDS, RFDS, ITS or post-barrier RSB predictions;
- * enhanced IBRS, so that Linux needs no retpolines. */
+/* No Meltdown, L1TF, MDS, TAA, SSB, MMIO stale data, GDS, RFDS, ITS or post-barrier RSB
+ * predictions; enhanced IBRS, so that Linux needs no retpolines. */
 #define ARCH_CAPABILITIES                                                                          \
-    (BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) | \
+    (BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) | BIT(15) |  \
      BIT(24) | BIT(26) | BIT(27) | BIT(62))
 
 /* Rows are saved by index, so they may be moved and added; VCPU_MSRS_MAX bounds them. */
@@ -44,7 +44,8 @@ static const struct msr_row rows[] = {
     {0x0000019b, ON_INTEL, 0, 0, "IA32_THERM_INTERRUPT [SDM3 14.8.2]"},
     {0x0000019c, ON_INTEL, 0, 0, "IA32_THERM_STATUS [SDM3 14.8.2]"},
     {0xc0010010, ON_AMD, 0, 0x740000, "SYSCFG [APM2 7.9.4]"},
-    {0xc0010015, ON_AMD, (u64)1 << 24, 0xffff, "HWCR: the TSC counts at P0 frequency [APM2 3.2.10]"},
+    {0xc0010015, ON_AMD, (u64)1 << 24, 0xffff,
+     "HWCR: the TSC counts at P0 frequency [APM2 3.2.10]"},
     {0xc001001a, ON_AMD, 0, 0, "TOP_MEM [APM2 7.9.4]"},
     {0xc001001d, ON_AMD, 0, 0, "TOM2 [APM2 7.9.4]"},
     {0xc001001f, ON_AMD, 0, 0, "NB_CFG1"},
@@ -115,8 +116,8 @@ void vcpu_msr_save(struct vcpu *v, struct x86_state *s)
 {
     for (unsigned i = 0; i < ARRAY_LEN(rows) && s->msr_count < X86_MSR_EXTRA_MAX; i++)
         if (rows[i].vendors >> v->vm->model.vendor & 1 && v->priv->msr[i] != rows[i].reset)
-            s->msr[s->msr_count++] = (struct x86_msr){.index = rows[i].index,
-                                                      .value = v->priv->msr[i]};
+            s->msr[s->msr_count++] =
+                (struct x86_msr){.index = rows[i].index, .value = v->priv->msr[i]};
 }
 
 /* Registers of the list that no row knows are left to the engine. */
@@ -129,8 +130,8 @@ int vcpu_msr_load(struct vcpu *v, const struct x86_state *s, struct err *e)
     for (u32 n = 0; n < s->msr_count; n++) {
         int i = find_row(v, s->msr[n].index);
         if (i >= 0)
-            v->priv->msr[i] = (rows[i].reset & ~rows[i].writable) |
-                              (s->msr[n].value & rows[i].writable);
+            v->priv->msr[i] =
+                (rows[i].reset & ~rows[i].writable) | (s->msr[n].value & rows[i].writable);
     }
     return 0;
 }

@@ -162,7 +162,7 @@ u64 user_run(u64 (*fn)(void), u64 flags)
     static u8 trap_stack[8192] __attribute__((aligned(16)));
     in_user = true;
     tss.rsp0 = (u64)(trap_stack + sizeof trap_stack);
-    u64 r = user_call((u64 (*)(void))((u64)fn + user_offset),
+    u64 r = user_call((u64(*)(void))((u64)fn + user_offset),
                       stack + sizeof stack - 64 + user_offset, flags);
     in_user = false;
     return r;
@@ -171,8 +171,8 @@ u64 user_run(u64 (*fn)(void), u64 flags)
 static void set_gate(unsigned v, u8 type)
 {
     u64 at = (u64)vector_entries + v * 16;
-    idt[v] = (struct gate){.low = (u16)at, .sel = 8, .type = type, .mid = (u16)(at >> 16),
-                           .high = (u32)(at >> 32)};
+    idt[v] = (struct gate){
+        .low = (u16)at, .sel = 8, .type = type, .mid = (u16)(at >> 16), .high = (u32)(at >> 32)};
 }
 
 static void load_tables(void)
@@ -194,8 +194,8 @@ static void load_tables(void)
 
     tss.iomap = sizeof tss;
     u64 base = (u64)&tss;
-    ((u64 *)gdt_tss)[0] = (sizeof tss - 1) | (base & 0xffffff) << 16 | (u64)0x89 << 40 |
-                          (base >> 24 & 0xff) << 56;
+    ((u64 *)gdt_tss)[0] =
+        (sizeof tss - 1) | (base & 0xffffff) << 16 | (u64)0x89 << 40 | (base >> 24 & 0xff) << 56;
     ((u64 *)gdt_tss)[1] = base >> 32;
     __asm__ volatile("ltr %w0" : : "r"(0x40));
 }

@@ -25,8 +25,8 @@ void skip(const char *reason) __attribute__((noreturn));
 /* Checks go on after a failure, so that one run shows all. */
 void check_at(bool ok, const char *text, const char *file, int line);
 void check_equal_at(u64 got, u64 want, const char *text, const char *file, int line);
-#define CHECK(c)         check_at((c), #c, __FILE__, __LINE__)
-#define CHECK_EQ(a, b)   check_equal_at((u64)(a), (u64)(b), #a " == " #b, __FILE__, __LINE__)
+#define CHECK(c)       check_at((c), #c, __FILE__, __LINE__)
+#define CHECK_EQ(a, b) check_equal_at((u64)(a), (u64)(b), #a " == " #b, __FILE__, __LINE__)
 
 #define IO(bits, suffix, type)                                                                     \
     static inline void out##bits(u16 port, type v)                                                 \
@@ -75,9 +75,16 @@ static inline u64 rdtsc(void)
 }
 static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
 {
-    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+    __asm__ volatile("cpuid"
+                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+                     : "a"(leaf), "c"(sub));
 }
-#define READ_CR(n)     ({ u64 v_; __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v_)); v_; })
+#define READ_CR(n)                                                                                 \
+    ({                                                                                             \
+        u64 v_;                                                                                    \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v_));                                         \
+        v_;                                                                                        \
+    })
 #define WRITE_CR(n, v) __asm__ volatile("mov %0, %%cr" #n : : "r"((u64)(v)) : "memory")
 static inline u64 read_flags(void)
 {
@@ -127,8 +134,8 @@ extern u64 user_offset;
 /* A 4 KiB page mapped at an address of its own above 4 GiB, for tests that change its entry. */
 u64 *page_entry(u64 va); /* the page-table entry; makes the tables */
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_G = 0x100 };
-#define PTE_NX   ((u64)1 << 63)
-#define TEST_VA  ((u64)0x10000000000)
+#define PTE_NX  ((u64)1 << 63)
+#define TEST_VA ((u64)0x10000000000)
 
 /* Local APIC in xAPIC mode at its default address. */
 void apic_enable(void);

@@ -41,8 +41,9 @@ static bool skipped(const struct x86_insn *insn)
 static unsigned count_prefixes(const u8 *code, enum x86_mode mode)
 {
     unsigned n = 0;
-    while (n < 15 && ((code[n] && strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", code[n])) ||
-                      (mode == X86_MODE64 && code[n] >> 4 == 4)))
+    while (n < 15 &&
+           ((code[n] && strchr("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", code[n])) ||
+            (mode == X86_MODE64 && code[n] >> 4 == 4)))
         n++;
     return n;
 }
@@ -60,9 +61,8 @@ static bool excused(const u8 *code, enum x86_mode mode, const struct x86_insn *i
         insn->opcode == 0x35)
         return true;
     /* Zen 5 runs these against the manual: LOCK VERW [AMD3 1.2.5], VPERMQ and VPERMPD with W 0. */
-    return vendor == X86_VENDOR_AMD &&
-           ((insn->map == 1 && insn->opcode == 0 && insn->reg == 5) ||
-            (insn->map == 3 && insn->opcode <= 1));
+    return vendor == X86_VENDOR_AMD && ((insn->map == 1 && insn->opcode == 0 && insn->reg == 5) ||
+                                        (insn->map == 3 && insn->opcode <= 1));
 }
 
 static void show(const char *what, const u8 *code, enum x86_mode mode, const struct x86_insn *insn,

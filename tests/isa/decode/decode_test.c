@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "isa/x86/features.gen.h"
@@ -36,7 +37,8 @@ static void check_rows(const struct row *rows, size_t count)
         u8 code[16];
         char text[96] = "";
         unsigned n = parse(code, rows[i].hex);
-        int r = x86_decode(&insn, code, n, (struct x86_decode_config){rows[i].bits / 8, rows[i].vendor});
+        int r = x86_decode(&insn, code, n,
+                           (struct x86_decode_config){rows[i].bits / 8, rows[i].vendor});
         if (!rows[i].text) {
             if (r != X86_DECODE_UD)
                 fail_msg("%u-bit %s: %d instead of #UD", rows[i].bits, rows[i].hex, r);
@@ -183,7 +185,7 @@ static void test_vex(void **state)
         {64, I, "40c5f858c1", NULL},
         {64, I, "67c5f85801", "vaddps xmm0, xmm0, xmmword ptr [ecx]"},
         {64, I, "c5f877", "vzeroupper"},
-        {64, I, "c5f077", NULL}, /* vvvv must be 1111b */
+        {64, I, "c5f077", NULL},                    /* vvvv must be 1111b */
         {64, I, "c5fd2ec1", "vucomisd xmm0, xmm1"}, /* L is ignored */
         {64, I, "c5f52ec1", NULL},
         {64, I, "c5f92b01", "vmovntpd xmmword ptr [rcx], xmm0"},
@@ -201,7 +203,7 @@ static void test_vex(void **state)
         {16, I, "c4e2e99204", NULL}, /* VSIB with 16-bit addresses */
         {64, I, "c4e37d4ac120", "vblendvps ymm0, ymm0, ymm1, ymm2"},
         {64, I, "c5fb92c0", "kmovd k0, eax"},
-        {64, I, "c57b92c0", NULL}, /* k8 */
+        {64, I, "c57b92c0", NULL},   /* k8 */
         {64, I, "c4e5f858c1", NULL}, /* map 5 */
     };
     CHECK(rows);
@@ -260,7 +262,7 @@ static void test_length(void **state)
     /* Every shorter prefix of an instruction asks for more. */
     static const char *const whole[] = {
         "48b8efcdab8967452301", "c4e37d4a8424785634122000", "62f37d482584247856341220",
-        "f0814424107856341200", "660f3a0f05785634120f", "c8100002",
+        "f0814424107856341200", "660f3a0f05785634120f",     "c8100002",
     };
     static const unsigned lengths[] = {10, 11, 12, 9, 10, 4};
     for (unsigned i = 0; i < ARRAY_LEN(whole); i++) {
@@ -269,11 +271,15 @@ static void test_length(void **state)
         assert_int_equal(decode(&insn, whole[i], 15, X86_MODE64), X86_DECODE_OK);
         assert_int_equal(insn.len, lengths[i]);
     }
-    assert_int_equal(decode(&insn, "66666666666666666666666666666690", 15, X86_MODE64), X86_DECODE_LONG);
-    assert_int_equal(decode(&insn, "666666666666666666666666666690", 15, X86_MODE64), X86_DECODE_OK);
+    assert_int_equal(decode(&insn, "66666666666666666666666666666690", 15, X86_MODE64),
+                     X86_DECODE_LONG);
+    assert_int_equal(decode(&insn, "666666666666666666666666666690", 15, X86_MODE64),
+                     X86_DECODE_OK);
     assert_int_equal(insn.len, 15);
-    assert_int_equal(decode(&insn, "2e2e2e2e2e2e2e2e81050102030405", 15, X86_MODE64), X86_DECODE_LONG);
-    assert_int_equal(decode(&insn, "2e2e2e2e2e2e2e2e81050102030405", 14, X86_MODE64), X86_DECODE_MORE);
+    assert_int_equal(decode(&insn, "2e2e2e2e2e2e2e2e81050102030405", 15, X86_MODE64),
+                     X86_DECODE_LONG);
+    assert_int_equal(decode(&insn, "2e2e2e2e2e2e2e2e81050102030405", 14, X86_MODE64),
+                     X86_DECODE_MORE);
 }
 
 static void test_fields(void **state)

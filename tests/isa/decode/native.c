@@ -67,8 +67,10 @@ static void child(const u8 *code, unsigned n)
     memcpy(at, code, n);
     start = (unsigned long)at;
     if (start_mode == X86_MODE16) {
-        struct user_desc d = {.entry_number = 0, .base_addr = (unsigned)(unsigned long)text,
-                              .limit = 0xffff, .contents = MODIFY_LDT_CONTENTS_CODE};
+        struct user_desc d = {.entry_number = 0,
+                              .base_addr = (unsigned)(unsigned long)text,
+                              .limit = 0xffff,
+                              .contents = MODIFY_LDT_CONTENTS_CODE};
         if (syscall(SYS_modify_ldt, 1, &d, sizeof d))
             _exit(1);
         start = PAGE - n;
@@ -84,7 +86,9 @@ static u8 *guarded(int prot)
         return NULL;
     /* Keep the hole a hole. */
     return mmap(p + PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-                   MAP_FAILED ? NULL : p;
+                   MAP_FAILED
+               ? NULL
+               : p;
 }
 
 static int prepare(void)
@@ -109,12 +113,16 @@ int native_once(struct native *r, const u8 *code, unsigned n, enum x86_mode mode
         child(code, n);
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status))
         return -1;
-    *r = (struct native){
-        .undefined = shared->signal == SIGILL,
-        .more = shared->signal == SIGSEGV && shared->error & FETCH && shared->rip == 0 &&
-                shared->address == (unsigned long)(text + PAGE),
-        .len = n, .signal = shared->signal, .trap = shared->trap, .error = shared->error,
-        .address = shared->address - (unsigned long)(data + PAGE), .rip = shared->rip};
+    *r =
+        (struct native){.undefined = shared->signal == SIGILL,
+                        .more = shared->signal == SIGSEGV && shared->error & FETCH &&
+                                shared->rip == 0 && shared->address == (unsigned long)(text + PAGE),
+                        .len = n,
+                        .signal = shared->signal,
+                        .trap = shared->trap,
+                        .error = shared->error,
+                        .address = shared->address - (unsigned long)(data + PAGE),
+                        .rip = shared->rip};
     return 0;
 }
 

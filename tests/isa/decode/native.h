@@ -6,12 +6,12 @@
 #include "isa/x86/insn.h"
 
 struct native {
-    bool undefined;  /* #UD */
-    bool more;       /* the fetch went past the last byte */
-    unsigned len;    /* bytes fetched before it ran or faulted */
-    int signal, trap; /* how it ended: SIGTRAP after one step, or what it raised */
+    bool undefined;               /* #UD */
+    bool more;                    /* the fetch went past the last byte */
+    unsigned len;                 /* bytes fetched before it ran or faulted */
+    int signal, trap;             /* how it ended: SIGTRAP after one step, or what it raised */
     unsigned long error, address; /* of the fault, minus the data page's end */
-    unsigned long rip; /* relative to the instruction, valid with SIGTRAP */
+    unsigned long rip;            /* relative to the instruction, valid with SIGTRAP */
 };
 
 /* Runs code[0..n) in this code size with every general register pointing at the last two bytes of

@@ -18,8 +18,8 @@ void random_code_seed(u64 seed)
     state = seed * 0x9e3779b97f4a7c15u + 1;
 }
 
-static const u8 prefixes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-                              0x40, 0x41, 0x42, 0x44, 0x48, 0x49, 0x4c, 0x4f};
+static const u8 prefixes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64,
+                              0x65, 0x40, 0x41, 0x42, 0x44, 0x48, 0x49, 0x4c, 0x4f};
 
 /* A byte string that gets past the first table more often than a uniform one: some prefixes, then
  * an opcode of a random map with a plausible VEX or EVEX payload. */
@@ -42,12 +42,14 @@ void random_code(u8 code[16])
     if (p > 8)
         return;
     switch (style) {
-    case 1: case 2: case 3:
-        return;
-    case 4: case 5: case 6:
-        code[p] = 0x0f;
-        return;
-    case 7: case 8:
+    case 1:
+    case 2:
+    case 3: return;
+    case 4:
+    case 5:
+    case 6: code[p] = 0x0f; return;
+    case 7:
+    case 8:
         code[p] = 0x0f;
         code[p + 1] = t & 1 ? 0x38 : 0x3a;
         return;
@@ -55,7 +57,8 @@ void random_code(u8 code[16])
         code[p] = 0xc5;
         code[p + 1] |= t & 1 ? 0xf8 : 0x80;
         return;
-    case 10: case 11:
+    case 10:
+    case 11:
         code[p] = 0xc4;
         code[p + 1] = (u8)((t & 2 ? 0xe0 : code[p + 1] & 0xe0) | ((t >> 4) % 3 + 1));
         if (t & 1)

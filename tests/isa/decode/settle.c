@@ -34,7 +34,8 @@ int main(int argc, char **argv)
             printf("%s: cannot run\n", argv[i]);
             continue;
         }
-        printf("%-32s native: %s length %u signal %d trap %d error %lx address end%+ld rip+%ld | ours: %d length %u %s\n",
+        printf("%-32s native: %s length %u signal %d trap %d error %lx address end%+ld rip+%ld | "
+               "ours: %d length %u %s\n",
                argv[i], r.undefined ? "#UD" : "runs", r.len, r.signal, r.trap, r.error,
                (long)r.address, (long)r.rip, ours, insn.len, text);
     }

@@ -11,8 +11,19 @@
 
 #include <cmocka.h>
 
-enum { FCW = 0, FSW = 2, FTW = 4, FOP = 6, FIP = 8, FDP = 16, MXCSR = 24, ST = 32, XMM = 160,
-       BV = 512, COMP = 520 };
+enum {
+    FCW = 0,
+    FSW = 2,
+    FTW = 4,
+    FOP = 6,
+    FIP = 8,
+    FDP = 16,
+    MXCSR = 24,
+    ST = 32,
+    XMM = 160,
+    BV = 512,
+    COMP = 520
+};
 #define RIP     ((u64)0x7fff12345678)
 #define OPERAND (RIG_BASE + 0x1100)
 
@@ -22,7 +33,7 @@ static u8 *operand;
 #define RUN(...)                                                                                   \
     ({                                                                                             \
         const u8 code_[16] = {__VA_ARGS__};                                                        \
-        rig_run(code_, 15, RIP & (rig_cpu.mode == X86_MODE64 ? ~(u64)0 : 0xffffffff));             \
+        rig_run(code_, 15, RIP &(rig_cpu.mode == X86_MODE64 ? ~(u64)0 : 0xffffffff));              \
     })
 
 static void start(unsigned mode)
@@ -297,12 +308,12 @@ static void test_alignment(void **state)
 {
     start(X86_MODE64);
     rig_cpu.s.gpr[X86_RBX] = OPERAND + 4;
-    assert_int_equal(RUN(0x0f, 0x28, 0x03), X86_GP);       /* movaps load */
-    assert_int_equal(RUN(0x0f, 0x29, 0x03), X86_GP);       /* and store */
-    assert_int_equal(RUN(0x0f, 0x58, 0x03), X86_GP);       /* addps */
-    assert_int_equal(RUN(0x0f, 0x10, 0x03), -1);           /* movups */
-    assert_int_equal(RUN(0xf3, 0x0f, 0x58, 0x03), -1);     /* addss */
-    assert_int_equal(RUN(0x0f, 0xae, 0x03), X86_GP);       /* fxsave */
+    assert_int_equal(RUN(0x0f, 0x28, 0x03), X86_GP);   /* movaps load */
+    assert_int_equal(RUN(0x0f, 0x29, 0x03), X86_GP);   /* and store */
+    assert_int_equal(RUN(0x0f, 0x58, 0x03), X86_GP);   /* addps */
+    assert_int_equal(RUN(0x0f, 0x10, 0x03), -1);       /* movups */
+    assert_int_equal(RUN(0xf3, 0x0f, 0x58, 0x03), -1); /* addss */
+    assert_int_equal(RUN(0x0f, 0xae, 0x03), X86_GP);   /* fxsave */
     if (has(X86_FEATURE_AVX)) {
         assert_int_equal(RUN(0xc5, 0xfc, 0x58, 0x03), -1); /* vaddps ymm */
         rig_cpu.s.gpr[X86_RBX] = OPERAND + 16;
@@ -331,11 +342,11 @@ static void test_xsave_parts(void **state)
     store32(x + XMM, 0x11111111);
     store32(x + 576, 0x22222222);
     set_mask(4);
-    assert_int_equal(RUN(0x0f, 0xae, 0x23), -1);          /* xsave */
-    assert_int_equal(load32(operand + XMM), 0xeeeeeeee);   /* not asked for */
+    assert_int_equal(RUN(0x0f, 0xae, 0x23), -1);         /* xsave */
+    assert_int_equal(load32(operand + XMM), 0xeeeeeeee); /* not asked for */
     assert_int_equal(load32(operand + 576), 0x22222222);
-    assert_int_equal(load32(operand + MXCSR), 0x1f80);     /* goes with AVX too */
-    assert_int_equal(load64(operand + BV), 0xe5);          /* other bits are kept */
+    assert_int_equal(load32(operand + MXCSR), 0x1f80); /* goes with AVX too */
+    assert_int_equal(load64(operand + BV), 0xe5);      /* other bits are kept */
     assert_int_equal(load64(operand + COMP), 0xeeeeeeeeeeeeeeee);
 
     /* Outside XCR0 nothing is written. */
@@ -357,7 +368,7 @@ static void test_xsavec_and_xrstor(void **state)
     memset(x + hi, 0x33, 32);
     memset(x + XMM, 0x44, 16);
     store64(operand + BV, 0x55);
-    set_mask(0x42); /* SSE and ZMM_Hi256 */
+    set_mask(0x42);                              /* SSE and ZMM_Hi256 */
     assert_int_equal(RUN(0x0f, 0xc7, 0x23), -1); /* xsavec */
     assert_int_equal(load64(operand + COMP), BIT(63) | 0x42);
     assert_int_equal(load64(operand + BV), 0x42);
@@ -382,8 +393,8 @@ static void test_xrstor_checks(void **state)
         unsigned at;
         u64 value;
     } bad[] = {
-        {BV, BIT(9)}, {BV, BIT(63)}, {COMP, 1}, {COMP, BIT(63) | BIT(9)}, {COMP + 8, 1},
-        {MXCSR, 0x10000},
+        {BV, BIT(9)},  {BV, BIT(63)},    {COMP, 1}, {COMP, BIT(63) | BIT(9)},
+        {COMP + 8, 1}, {MXCSR, 0x10000},
     };
     for (size_t n = 0; n < ARRAY_LEN(bad); n++) {
         start(X86_MODE64);
@@ -438,7 +449,7 @@ static void test_initial_components(void **state)
     u8 *x = rig_cpu.s.xsave;
     memset(x, 0x99, 512);
     store32(x + MXCSR, 0x1f80);
-    store64(x + BV, 0); /* all initial, whatever the bytes say */
+    store64(x + BV, 0);                          /* all initial, whatever the bytes say */
     assert_int_equal(RUN(0x0f, 0x28, 0xc8), -1); /* movaps xmm1, xmm0 */
     assert_int_equal(load64(x + XMM), 0);
     assert_int_equal(load16(x + FCW), 0x37f);
@@ -467,8 +478,8 @@ static void *add_many(void *context)
     const struct x86_decode_config cfg = {.mode = X86_MODE64, .vendor = rig_model.vendor};
     for (unsigned n = 0; n < 20000; n++) {
         /* pextrw r32, xmm, imm8 */
-        const u8 code[16] = {0x66, (u8)(0x40 | (n >> 9 & 4)), 0x0f, 0xc5, (u8)(0xc1 | (n & 7) << 3),
-                             (u8)(n >> 3)};
+        const u8 code[16] = {0x66, (u8)(0x40 | (n >> 9 & 4)), 0x0f,
+                             0xc5, (u8)(0xc1 | (n & 7) << 3), (u8)(n >> 3)};
         struct x86_insn i;
         if (x86_decode(&i, code, 15, cfg) != X86_DECODE_OK)
             return NULL;
@@ -511,8 +522,8 @@ static void test_full_code_memory(void **state)
         skip();
     /* vblendps xmm a, xmm b, xmm c, imm8 */
     for (unsigned n = 0; n < 160000; n++) {
-        const u8 code[16] = {0xc4, 0xe3, (u8)(0x01 | (n >> 8 & 15) << 3), 0x0c,
-                             (u8)(0xc0 | (n >> 12 & 63)), (u8)n};
+        const u8 code[16] = {
+            0xc4, 0xe3, (u8)(0x01 | (n >> 8 & 15) << 3), 0x0c, (u8)(0xc0 | (n >> 12 & 63)), (u8)n};
         assert_int_equal(rig_decode(code, 15), 0);
     }
     u8 *x = rig_cpu.s.xsave;

@@ -5,11 +5,11 @@
  *
  *   vector_diff [CASES [SEED [32]]]
  *
- * With 32 the engine runs in compatibility mode, on encodings that mean the same in 64-bit mode, where
- * the host runs them; bits that 32-bit mode ignores are random for the engine only.
+ * With 32 the engine runs in compatibility mode, on encodings that mean the same in 64-bit mode,
+ * where the host runs them; bits that 32-bit mode ignores are random for the engine only.
  */
-#include "vector_native.h"
 #include "base/bits.h"
+#include "vector_native.h"
 #include "vector_rig.h"
 
 #include <stdio.h>
@@ -17,7 +17,15 @@
 #include <string.h>
 
 enum {
-    FCW = 0, FSW = 2, FTW = 4, FOP = 6, FIP = 8, MXCSR = 24, MXCSR_MASK = 28, ST = 32, XMM = 160,
+    FCW = 0,
+    FSW = 2,
+    FTW = 4,
+    FOP = 6,
+    FIP = 8,
+    MXCSR = 24,
+    MXCSR_MASK = 28,
+    ST = 32,
+    XMM = 160,
     HEADER = 512,
 };
 
@@ -116,11 +124,27 @@ static void make_x87(u8 *p)
 static u64 special64(void)
 {
     static const u64 v[] = {
-        0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
-        0xfff0000000000000, 0x7ff8000000000001, 0x7ff0000000000001, 0xfff7ffffffffffff,
-        0x0000000000000001, 0x000fffffffffffff, 0x8008000000000000, 0x0010000000000000,
-        0x7fefffffffffffff, 0x43e0000000000000, 0x41dfffffffc00000, 0xc1e0000000200000,
-        0x3fe0000000000000, 0x4330000000000001, 0x36a0000000000000, 0x47efffffe0000000,
+        0,
+        0x8000000000000000,
+        0x3ff0000000000000,
+        0xbff0000000000000,
+        0x7ff0000000000000,
+        0xfff0000000000000,
+        0x7ff8000000000001,
+        0x7ff0000000000001,
+        0xfff7ffffffffffff,
+        0x0000000000000001,
+        0x000fffffffffffff,
+        0x8008000000000000,
+        0x0010000000000000,
+        0x7fefffffffffffff,
+        0x43e0000000000000,
+        0x41dfffffffc00000,
+        0xc1e0000000200000,
+        0x3fe0000000000000,
+        0x4330000000000001,
+        0x36a0000000000000,
+        0x47efffffe0000000,
     };
     return v[rnd(ARRAY_LEN(v))];
 }
@@ -128,9 +152,9 @@ static u64 special64(void)
 static u32 special32(void)
 {
     static const u32 v[] = {
-        0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001, 0x7f800001,
-        0xffbfffff, 0x00000001, 0x007fffff, 0x80400000, 0x00800000, 0x7f7fffff, 0x4f000000,
-        0x5f000000, 0x3f000000, 0x4b000001, 0x33800000, 0x477fe000, 0x38800000,
+        0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00001,
+        0x7f800001, 0xffbfffff, 0x00000001, 0x007fffff, 0x80400000, 0x00800000, 0x7f7fffff,
+        0x4f000000, 0x5f000000, 0x3f000000, 0x4b000001, 0x33800000, 0x477fe000, 0x38800000,
     };
     return v[rnd(ARRAY_LEN(v))];
 }
@@ -157,11 +181,23 @@ static void random_st(u8 *p)
     u64 m = rig_random();
     u16 e = (u16)rig_random();
     switch (rnd(8)) {
-    case 0: e &= 0x8000; m = 0; break;                          /* zero */
-    case 1: e |= 0x7fff; m = rnd(2) ? BIT(63) : m | BIT(63); break; /* infinity, NaN */
-    case 2: e &= 0x8000; break;                                 /* denormal */
-    case 3: e = (u16)(0x3fff + rnd(70)); m |= BIT(63); break;
-    case 4: e = (u16)(0xbfff - rnd(4)); m = (m & ~mask_low(40)) | BIT(63); break;
+    case 0:
+        e &= 0x8000;
+        m = 0;
+        break; /* zero */
+    case 1:
+        e |= 0x7fff;
+        m = rnd(2) ? BIT(63) : m | BIT(63);
+        break;                  /* infinity, NaN */
+    case 2: e &= 0x8000; break; /* denormal */
+    case 3:
+        e = (u16)(0x3fff + rnd(70));
+        m |= BIT(63);
+        break;
+    case 4:
+        e = (u16)(0xbfff - rnd(4));
+        m = (m & ~mask_low(40)) | BIT(63);
+        break;
     case 5: break; /* unsupported encodings among them */
     default: m |= BIT(63); break;
     }
@@ -211,18 +247,12 @@ static void random_state(void)
 static u64 choose_address(unsigned bytes)
 {
     switch (rnd(12)) {
-    case 0:
-        return RIG_BASE + 2 * 4096 - rnd(bytes + 1); /* across two pages */
-    case 1:
-        return RIG_BASE + RIG_HOLE * 4096 - rnd(bytes + 1); /* into the hole */
-    case 2:
-        return RIG_BASE + RIG_MMIO * 4096 + rnd(32) * 64;
-    case 3:
-        return RIG_BASE + (RIG_HOLE + 1) * 4096 - rnd(bytes + 1); /* out of the hole */
-    case 4:
-        return RIG_BASE + 4096 + rnd(2048);
-    default:
-        return RIG_BASE + 4096 + rnd(16) * 64;
+    case 0: return RIG_BASE + 2 * 4096 - rnd(bytes + 1);        /* across two pages */
+    case 1: return RIG_BASE + RIG_HOLE * 4096 - rnd(bytes + 1); /* into the hole */
+    case 2: return RIG_BASE + RIG_MMIO * 4096 + rnd(32) * 64;
+    case 3: return RIG_BASE + (RIG_HOLE + 1) * 4096 - rnd(bytes + 1); /* out of the hole */
+    case 4: return RIG_BASE + 4096 + rnd(2048);
+    default: return RIG_BASE + 4096 + rnd(16) * 64;
     }
 }
 
@@ -296,18 +326,21 @@ static void blank_pointers(const struct x86_insn *i, u8 *memory)
     if (ea >= RIG_SIZE - 1024)
         return;
     switch (i->op) {
-    case X86_OP_FNSTENV: case X86_OP_FNSAVE:
+    case X86_OP_FNSTENV:
+    case X86_OP_FNSAVE:
         from = i->osz == 2 ? 6 : 12;
         to = i->osz == 2 ? 14 : 28;
         break;
-    case X86_OP_FXSAVE: case X86_OP_XSAVE: case X86_OP_XSAVEC: case X86_OP_XSAVEOPT:
+    case X86_OP_FXSAVE:
+    case X86_OP_XSAVE:
+    case X86_OP_XSAVEC:
+    case X86_OP_XSAVEOPT:
         memset(memory + ea + 6, 0, 18);
         memset(memory + ea + 28, 0, 4);
         from = 416;
         to = 512;
         break;
-    default:
-        return;
+    default: return;
     }
     memset(memory + ea + from, 0, to - from);
 }
@@ -316,7 +349,8 @@ static void dump(const char *what, const struct native_state *s)
 {
     fprintf(stderr, "%s: fcw %04x fsw %04x ftw %02x mxcsr %04x flags %03lx bv %lx\n", what,
             load16(s->xsave + FCW), load16(s->xsave + FSW), s->xsave[FTW], load32(s->xsave + MXCSR),
-            (unsigned long)(s->rflags & X86_STATUS_FLAGS), (unsigned long)load64(s->xsave + HEADER));
+            (unsigned long)(s->rflags & X86_STATUS_FLAGS),
+            (unsigned long)load64(s->xsave + HEADER));
 }
 
 static int report(const char *what, const u8 *code, int fn, int fe)
@@ -363,8 +397,7 @@ static int compare_state(const u8 *code, int fn, int fe)
         return copy_memory(), 0;
     if (fn != fe)
         return report("exception", code, fn, fe);
-    if (SANITIZED &&
-        (fn >= 0 || rig_insn.op == X86_OP_FXRSTOR || rig_insn.op == X86_OP_XRSTOR))
+    if (SANITIZED && (fn >= 0 || rig_insn.op == X86_OP_FXRSTOR || rig_insn.op == X86_OP_XRSTOR))
         return copy_memory(), 0;
     for (unsigned n = 0; n < 16; n++)
         if (native.gpr[n] != engine.gpr[n]) {
@@ -410,7 +443,8 @@ static int compare_state(const u8 *code, int fn, int fe)
             unsigned k = 0;
             while (mine[n * 4096 + k] == theirs[n * 4096 + k])
                 k++;
-            snprintf(text, sizeof text, "memory %u+%u: %02x, engine %02x", n, k, theirs[n * 4096 + k], mine[n * 4096 + k]);
+            snprintf(text, sizeof text, "memory %u+%u: %02x, engine %02x", n, k,
+                     theirs[n * 4096 + k], mine[n * 4096 + k]);
             return report(text, code, fn, fe);
         }
     return 0;
@@ -420,25 +454,36 @@ static int compare_state(const u8 *code, int fn, int fe)
 static bool excluded(const struct x86_insn *i)
 {
     switch (i->op) {
-    case X86_OP_SHA1NEXTE: case X86_OP_SHA1MSG1: case X86_OP_SHA1MSG2: case X86_OP_SHA1RNDS4:
-    case X86_OP_SHA256RNDS2: case X86_OP_SHA256MSG1: case X86_OP_SHA256MSG2:
+    case X86_OP_SHA1NEXTE:
+    case X86_OP_SHA1MSG1:
+    case X86_OP_SHA1MSG2:
+    case X86_OP_SHA1RNDS4:
+    case X86_OP_SHA256RNDS2:
+    case X86_OP_SHA256MSG1:
+    case X86_OP_SHA256MSG2:
         /* AMD accepts unaligned operands; the engine raises #GP as SDM2 2.4 has it. */
         return (i->flags & X86_I_MEM) && (in.gpr[i->base] + (u64)(i64)i->disp) % 16;
-    case X86_OP_XSAVES: case X86_OP_XRSTORS: /* privileged */
-        return true;
-    case X86_OP_CVTPI2PS: case X86_OP_CVTPI2PD:
+    case X86_OP_XSAVES:
+    case X86_OP_XRSTORS: /* privileged */ return true;
+    case X86_OP_CVTPI2PS:
+    case X86_OP_CVTPI2PD:
         /* Whether a memory operand waits for x87 exceptions differs between processors. */
         return (i->flags & X86_I_MEM) && (load16(in.xsave + FSW) & 0x80);
-    case X86_OP_DPPS: case X86_OP_DPPD: case X86_OP_VDPPS: case X86_OP_VDPPD:
+    case X86_OP_DPPS:
+    case X86_OP_DPPD:
+    case X86_OP_VDPPS:
+    case X86_OP_VDPPD:
         /* Several operations in one: which of them sees an unmasked exception first is not told. */
         return (~load32(in.xsave + MXCSR) & 0x1f80) != 0;
     case X86_OP_VCVTPS2PH: /* exact tiny results with UM clear: vector_strict.c */
         return !(load32(in.xsave + MXCSR) & 0x800);
-    case X86_OP_FXSAVE: case X86_OP_FXRSTOR: case X86_OP_XSAVE: case X86_OP_XSAVEC:
-    case X86_OP_XSAVEOPT: case X86_OP_XRSTOR:
-        return compat; /* eight registers instead of sixteen */
-    default:
-        return false;
+    case X86_OP_FXSAVE:
+    case X86_OP_FXRSTOR:
+    case X86_OP_XSAVE:
+    case X86_OP_XSAVEC:
+    case X86_OP_XSAVEOPT:
+    case X86_OP_XRSTOR: return compat; /* eight registers instead of sixteen */
+    default: return false;
     }
 }
 
@@ -453,7 +498,8 @@ static bool depends_on_mode(const struct x86_insn *i)
 static bool shown(const struct x86_insn *i)
 {
     const struct x86_form *f = &x86_forms[i->form];
-    return !(compat && depends_on_mode(i)) && (!f->feature || x86_model_has(&rig_model, f->feature)) &&
+    return !(compat && depends_on_mode(i)) &&
+           (!f->feature || x86_model_has(&rig_model, f->feature)) &&
            (!f->feature2 || x86_model_has(&rig_model, f->feature2));
 }
 
@@ -505,7 +551,8 @@ static void fill_operand(const struct x86_insn *i)
     if ((i->op == X86_OP_LDMXCSR || i->op == X86_OP_VLDMXCSR) && at < RIG_BASE + RIG_SIZE - 4) {
         u32 keep = rnd(2) ? 0xffff : ~0x20000u;
         u8 *p[2] = {rig_memory + (at - RIG_BASE), (u8 *)(uintptr_t)at};
-        for (unsigned n = 0; n < 2 && (at + 3 - RIG_BASE) >> 12 != RIG_HOLE && first != RIG_HOLE; n++)
+        for (unsigned n = 0; n < 2 && (at + 3 - RIG_BASE) >> 12 != RIG_HOLE && first != RIG_HOLE;
+             n++)
             store32(p[n], load32(p[n]) & keep);
     }
     if (i->op == X86_OP_XRSTOR || i->op == X86_OP_FXRSTOR) {
@@ -551,8 +598,10 @@ static int run_case(void)
     u8 code[24] = {0}, engine_code[24];
     switch (rnd(8)) {
     case 0: make_x87(code); break;
-    case 1: case 2: make_legacy(code); break;
-    case 3: case 4: make_vex(code); break;
+    case 1:
+    case 2: make_legacy(code); break;
+    case 3:
+    case 4: make_vex(code); break;
     default: make_evex(code); break;
     }
     if (rig_decode(code, 15) || !shown(&rig_insn))

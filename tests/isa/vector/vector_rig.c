@@ -92,10 +92,11 @@ void rig_init(unsigned mode)
     s->xcr0 = rig_model.xcr0_allowed;
     s->rflags = X86_FLAG1 | X86_IF;
     for (unsigned n = 0; n < X86_SREG_COUNT; n++)
-        s->seg[n] = (struct x86_segment){.limit = 0xffffffff, .sel = 0x2b,
+        s->seg[n] = (struct x86_segment){.limit = 0xffffffff,
+                                         .sel = 0x2b,
                                          .attr = X86_SEG_P | X86_SEG_S | 3 << X86_SEG_DPL_SHIFT |
-                                                 X86_SEG_WRITABLE | X86_SEG_ACCESSED |
-                                                 X86_SEG_DB | X86_SEG_G};
+                                                 X86_SEG_WRITABLE | X86_SEG_ACCESSED | X86_SEG_DB |
+                                                 X86_SEG_G};
     s->seg[X86_CS].sel = 0x33;
     s->seg[X86_CS].attr = X86_SEG_P | X86_SEG_S | 3 << X86_SEG_DPL_SHIFT | X86_SEG_CODE |
                           X86_SEG_WRITABLE | X86_SEG_ACCESSED | X86_SEG_G |

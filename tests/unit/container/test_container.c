@@ -19,9 +19,8 @@
 static int parse(struct config *c, const char *members, struct err *e)
 {
     char text[4096];
-    int n = snprintf(text, sizeof text,
-                     "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"}%s%s}", *members ? "," : "",
-                     members);
+    int n = snprintf(text, sizeof text, "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"r\"}%s%s}",
+                     *members ? "," : "", members);
     return config_parse(c, text, (size_t)n, e);
 }
 
@@ -164,7 +163,8 @@ static void test_device_program(void **state)
     json_t *j = json_loads("{\"devices\":[{\"allow\":true,\"type\":\"c\",\"major\":4,\"access\":"
                            "\"rw\"},{\"allow\":false,\"type\":\"c\",\"major\":4,\"minor\":7,"
                            "\"access\":\"w\"},{\"allow\":true,\"type\":\"b\",\"major\":8,\"minor\":"
-                           "1}]}", 0, NULL);
+                           "1}]}",
+                           0, NULL);
     assert_int_equal(device_rules_parse(j, rules, &n, &e), 0);
     unsigned length = device_rules_compile(rules, n, code);
     unsigned allowed = 0;
@@ -174,8 +174,8 @@ static void test_device_program(void **state)
                 for (u32 access = 1; access < 8; access++) {
                     u32 type = block ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
                     u32 context[3] = {type | access << 16, major, minor};
-                    bool want = device_rules_allow(rules, n, block ? 'b' : 'c', major, minor,
-                                                   access);
+                    bool want =
+                        device_rules_allow(rules, n, block ? 'b' : 'c', major, minor, access);
                     assert_int_equal(run_bpf(code, length, context), want);
                     allowed += want;
                 }
@@ -205,9 +205,11 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config_refuses), cmocka_unit_test(test_config_numbers),
+        cmocka_unit_test(test_config_refuses),
+        cmocka_unit_test(test_config_numbers),
         cmocka_unit_test_setup_teardown(test_path_stays_inside, open_test_root, remove_test_root),
-        cmocka_unit_test(test_mount_options), cmocka_unit_test(test_device_program),
+        cmocka_unit_test(test_mount_options),
+        cmocka_unit_test(test_device_program),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

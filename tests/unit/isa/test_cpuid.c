@@ -55,15 +55,16 @@ static void host_hides(void **state)
 {
     (void)state;
     static const u16 hidden[] = {
-        X86_FEATURE_CET_SS, X86_FEATURE_CET_IBT, X86_FEATURE_PKU, X86_FEATURE_AMX_TILE,
-        X86_FEATURE_RTM, X86_FEATURE_HLE, X86_FEATURE_MPX, X86_FEATURE_SGX, X86_FEATURE_WAITPKG,
-        X86_FEATURE_UINTR, X86_FEATURE_MONITOR, X86_FEATURE_VMX, X86_FEATURE_SVM,
+        X86_FEATURE_CET_SS,  X86_FEATURE_CET_IBT, X86_FEATURE_PKU,     X86_FEATURE_AMX_TILE,
+        X86_FEATURE_RTM,     X86_FEATURE_HLE,     X86_FEATURE_MPX,     X86_FEATURE_SGX,
+        X86_FEATURE_WAITPKG, X86_FEATURE_UINTR,   X86_FEATURE_MONITOR, X86_FEATURE_VMX,
+        X86_FEATURE_SVM,
     };
     for (unsigned i = 0; i < ARRAY_LEN(hidden); i++)
         assert_false(x86_model_has(&host, hidden[i]));
     static const u16 shown[] = {
-        X86_FEATURE_X87, X86_FEATURE_LM, X86_FEATURE_NX, X86_FEATURE_APIC, X86_FEATURE_X2APIC,
-        X86_FEATURE_SSE2, X86_FEATURE_SYSCALL, X86_FEATURE_CX16,
+        X86_FEATURE_X87,    X86_FEATURE_LM,   X86_FEATURE_NX,      X86_FEATURE_APIC,
+        X86_FEATURE_X2APIC, X86_FEATURE_SSE2, X86_FEATURE_SYSCALL, X86_FEATURE_CX16,
     };
     for (unsigned i = 0; i < ARRAY_LEN(shown); i++)
         assert_true(x86_model_has(&host, shown[i]));
@@ -272,9 +273,12 @@ static void feature_bits_show(void **state)
         u16 feature;
         u32 leaf, sub, reg, bit;
     } rows[] = {
-        {X86_FEATURE_SSE2, 1, 0, 3, 26}, {X86_FEATURE_AVX2, 7, 0, 1, 5},
-        {X86_FEATURE_LM, 0x80000001, 0, 3, 29}, {X86_FEATURE_HYPERVISOR, 1, 0, 2, 31},
-        {X86_FEATURE_INVARIANT_TSC, 0x80000007, 0, 3, 8}, {X86_FEATURE_ARAT, 6, 0, 0, 2},
+        {X86_FEATURE_SSE2, 1, 0, 3, 26},
+        {X86_FEATURE_AVX2, 7, 0, 1, 5},
+        {X86_FEATURE_LM, 0x80000001, 0, 3, 29},
+        {X86_FEATURE_HYPERVISOR, 1, 0, 2, 31},
+        {X86_FEATURE_INVARIANT_TSC, 0x80000007, 0, 3, 8},
+        {X86_FEATURE_ARAT, 6, 0, 0, 2},
     };
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         leaf(&m, rows[i].leaf, rows[i].sub, r);
@@ -356,9 +360,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
-        T(host_hides), T(names), T(levels_nest), T(strict_but_for_comforts), T(dependencies),
-        T(intersect), T(keep), T(leaves), T(feature_bits_show), T(dynamic_parts), T(frequency),
-        T(brand),
+        T(host_hides),        T(names),         T(levels_nest), T(strict_but_for_comforts),
+        T(dependencies),      T(intersect),     T(keep),        T(leaves),
+        T(feature_bits_show), T(dynamic_parts), T(frequency),   T(brand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

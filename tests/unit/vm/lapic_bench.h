@@ -52,8 +52,8 @@ static inline void bench_start(void)
     bench.vm.model.tsc_khz = 2000000;
     bench.vm.model.physical_bits = 40;
     bench.vm.model.features[X86_FEATURE_X2APIC / 64] |= (u64)1 << X86_FEATURE_X2APIC % 64;
-    bench.vm.model.features[X86_FEATURE_TSC_DEADLINE / 64] |=
-        (u64)1 << X86_FEATURE_TSC_DEADLINE % 64;
+    bench.vm.model.features[X86_FEATURE_TSC_DEADLINE / 64] |= (u64)1
+                                                              << X86_FEATURE_TSC_DEADLINE % 64;
     for (unsigned i = 0; i < BENCH_CPUS; i++) {
         bench.vm.vcpu[i] = &bench.cpu[i];
         bench.cpu[i].vm = &bench.vm;

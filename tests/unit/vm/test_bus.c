@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vm/bus.c and vm/device*.c: intervals, options, saved state. */
-#include "../cmocka_all.h"
 #include "../../fake_clock.h"
+#include "../cmocka_all.h"
 
 #include "base/mem.h"
 #include "vm/bus.h"
@@ -70,9 +70,16 @@ static const struct state_desc probe_state[] = {
     STATE_END,
 };
 static const struct device_type probe_type = {
-    .name = "probe", .description = "a device for tests", .size = sizeof(struct probe),
-    .opts = probe_opts, .state = probe_state, .init = probe_init, .io = probe_io,
-    .reset = probe_reset, .post_load = probe_post_load, .fini = probe_fini,
+    .name = "probe",
+    .description = "a device for tests",
+    .size = sizeof(struct probe),
+    .opts = probe_opts,
+    .state = probe_state,
+    .init = probe_init,
+    .io = probe_io,
+    .reset = probe_reset,
+    .post_load = probe_post_load,
+    .fini = probe_fini,
 };
 
 static struct probe *make(const char *id)

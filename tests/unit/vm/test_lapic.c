@@ -4,10 +4,27 @@
 #include "lapic_bench.h"
 
 enum {
-    ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0,
-    SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310,
-    LVT_T = 0x320, LVT_L0 = 0x350, LVT_L1 = 0x360, LVT_E = 0x370, INITIAL = 0x380,
-    CURRENT = 0x390, DIVIDE = 0x3e0,
+    ID = 0x20,
+    VERSION = 0x30,
+    TPR = 0x80,
+    PPR = 0xa0,
+    EOI = 0xb0,
+    LDR = 0xd0,
+    DFR = 0xe0,
+    SVR = 0xf0,
+    ISR = 0x100,
+    TMR = 0x180,
+    IRR = 0x200,
+    ESR = 0x280,
+    ICR = 0x300,
+    ICR2 = 0x310,
+    LVT_T = 0x320,
+    LVT_L0 = 0x350,
+    LVT_L1 = 0x360,
+    LVT_E = 0x370,
+    INITIAL = 0x380,
+    CURRENT = 0x390,
+    DIVIDE = 0x3e0,
 };
 
 static int setup(void **state)
@@ -346,8 +363,8 @@ static void mode_changes(void **state)
 {
     (void)state;
     const u64 x = 0xfee00800, x2 = 0xfee00c00;
-    assert_int_equal(bench_wrmsr(1, 0x1b, 0xfee00400), -1); /* x2APIC without enable */
-    assert_int_equal(bench_wrmsr(1, 0x1b, x | 1), -1);      /* reserved bit */
+    assert_int_equal(bench_wrmsr(1, 0x1b, 0xfee00400), -1);       /* x2APIC without enable */
+    assert_int_equal(bench_wrmsr(1, 0x1b, x | 1), -1);            /* reserved bit */
     assert_int_equal(bench_wrmsr(1, 0x1b, x | (u64)1 << 40), -1); /* beyond MAXPHYADDR */
     assert_int_equal(bench_wrmsr(1, 0x1b, x2), 0);
     assert_false(lapic_has_mmio(&bench.cpu[1]));
@@ -487,11 +504,28 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
     const struct CMUnitTest tests[] = {
-        T(reset_values), T(software_disabled_takes_nothing), T(priorities), T(task_priority),
-        T(level_eoi_is_broadcast), T(illegal_vectors), T(physical_ipi), T(shorthands),
-        T(logical_flat), T(logical_cluster), T(lowest_priority_reaches_one), T(init_and_startup),
-        T(one_shot_timer), T(dividers), T(periodic_timer), T(deadline_timer), T(mode_changes),
-        T(x2apic), T(messages_of_devices), T(pins), T(odd_accesses), T(saves_and_loads),
+        T(reset_values),
+        T(software_disabled_takes_nothing),
+        T(priorities),
+        T(task_priority),
+        T(level_eoi_is_broadcast),
+        T(illegal_vectors),
+        T(physical_ipi),
+        T(shorthands),
+        T(logical_flat),
+        T(logical_cluster),
+        T(lowest_priority_reaches_one),
+        T(init_and_startup),
+        T(one_shot_timer),
+        T(dividers),
+        T(periodic_timer),
+        T(deadline_timer),
+        T(mode_changes),
+        T(x2apic),
+        T(messages_of_devices),
+        T(pins),
+        T(odd_accesses),
+        T(saves_and_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

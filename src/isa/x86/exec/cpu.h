@@ -29,9 +29,10 @@ enum x86_result {
 enum x86_access { X86_READ, X86_WRITE, X86_EXEC };
 
 /* The world outside the processor. The msr, tpr, hypercall, tlb_flushed and exclusive functions may
- * be NULL (nothing there, nobody listens, one processor). Physical accesses never cross a page boundary; sizes are 1, 2,
- * 4 or 8. All functions may be called with the guest's vector state live in the host's registers
- * and must call x86_vector_release(cpu) before they run code that may use vector registers. */
+ * be NULL (nothing there, nobody listens, one processor). Physical accesses never cross a page
+ * boundary; sizes are 1, 2, 4 or 8. All functions may be called with the guest's vector state live
+ * in the host's registers and must call x86_vector_release(cpu) before they run code that may use
+ * vector registers. */
 struct x86_ops {
     /* Host address of the page of RAM that holds pa (page-aligned result), or NULL when it is not
      * RAM; *writable is false for ROM and for pages whose writes must be seen (dirty log, decoded
@@ -50,7 +51,8 @@ struct x86_ops {
     /* NULL: x86_cpuid() of the model. */
     void (*cpuid)(struct x86_cpu *, u32 leaf, u32 subleaf, u32 out[4]);
     u64 (*tsc)(struct x86_cpu *); /* without the state's tsc_offset, which exec adds */
-    void (*tsc_changed)(struct x86_cpu *); /* the guest wrote its TSC: another tsc_offset; or NULL */
+    void (*tsc_changed)(
+        struct x86_cpu *); /* the guest wrote its TSC: another tsc_offset; or NULL */
     /* CR8 / TPR changed by the guest (the local APIC listens); read back through tpr_read. */
     void (*tpr_write)(struct x86_cpu *, u64 cr8);
     u64 (*tpr_read)(struct x86_cpu *);
@@ -67,12 +69,13 @@ struct x86_ops {
  * the page is plain RAM, else x86_tlb_no_tag(), which is the address of a page that no address
  * looked up here is in or next to: so that lin - tag < 4096 too finds out about a match. */
 struct x86_tlb_entry {
-    u64 tag[3];  /* by enum x86_access */
-    u64 addend;  /* host address - linear address */
-    u64 pa;      /* physical page, valid when any tag matches or slow is set */
-    u64 slow;    /* linear page | BIT(access) of what is allowed, whatever the page is; NONE: nothing */
-    u64 info;    /* X86_TLB_GLOBAL, size of the guest's page as a shift */
-    u64 host;    /* the page's host address: addend + linear page */
+    u64 tag[3]; /* by enum x86_access */
+    u64 addend; /* host address - linear address */
+    u64 pa;     /* physical page, valid when any tag matches or slow is set */
+    u64 slow;   /* linear page | BIT(access) of what is allowed, whatever the page is; NONE: nothing
+                 */
+    u64 info;   /* X86_TLB_GLOBAL, size of the guest's page as a shift */
+    u64 host;   /* the page's host address: addend + linear page */
 };
 enum { X86_TLB_GLOBAL = 0x100, X86_TLB_SHIFT = 0x3f };
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
@@ -96,56 +99,63 @@ enum x86_tlb_index {
 
 /* Events that can be sent to the monitor instead of the guest. */
 struct x86_intercepts {
-    u32 exceptions;  /* by vector */
-    u32 other;       /* X86_ICPT_* */
+    u32 exceptions; /* by vector */
+    u32 other;      /* X86_ICPT_* */
 };
 enum {
-    X86_ICPT_SYSCALL = 1 << 0, X86_ICPT_INT = 1 << 1, X86_ICPT_IRET = 1 << 2,
-    X86_ICPT_PRIVILEGED = 1 << 3, X86_ICPT_TABLE = 1 << 4,
+    X86_ICPT_SYSCALL = 1 << 0,
+    X86_ICPT_INT = 1 << 1,
+    X86_ICPT_IRET = 1 << 2,
+    X86_ICPT_PRIVILEGED = 1 << 3,
+    X86_ICPT_TABLE = 1 << 4,
     X86_ICPT_SINGLE_STEP = 1 << 5, /* traps of TF and data breakpoints: the instruction is done, the
                                       #DB that is due is in cpu->fault */
-    X86_ICPT_EXCEPTION = 1 << 31, /* in cpu->intercept: cpu->fault was to be delivered */
+    X86_ICPT_EXCEPTION = 1 << 31,  /* in cpu->intercept: cpu->fault was to be delivered */
 };
 
 /* Bits of cpu->request that exec itself sets; the others belong to the engine. */
-#define X86_REQUEST_STOP ((u32)1 << 31) /* an operation returned X86_STOP: leave after the instruction */
+#define X86_REQUEST_STOP                                                                           \
+    ((u32)1 << 31) /* an operation returned X86_STOP: leave after the instruction */
 
 struct x86_cpu {
     struct x86_state s; /* first: generated stubs address it from the cpu pointer */
     u64 zero;           /* always 0: what an absent base or index register reads as */
 
     const struct x86_ops *ops;
-    void *owner;                     /* the engine's vCPU */
-    const struct x86_cpu_model *model; /* CPUID, feature set, MSR set: fixed before the first instruction */
-    u8 vendor;                       /* enum x86_vendor, from the model */
+    void *owner; /* the engine's vCPU */
+    const struct x86_cpu_model
+        *model; /* CPUID, feature set, MSR set: fixed before the first instruction */
+    u8 vendor;  /* enum x86_vendor, from the model */
 
     /* Derived from s by x86_cpu_derive(); handlers that change their source call it. */
-    u8 mode;      /* enum x86_mode: code size */
+    u8 mode; /* enum x86_mode: code size */
     u8 cpl;
     u8 long_mode; /* EFER.LMA: 64-bit or compatibility */
     u8 vm86;
-    u8 real;      /* CR0.PE clear */
-    u8 stack_size; /* 2, 4, 8: width of SP */
-    u8 tlb_index; /* enum x86_tlb_index the fast path looks in: privilege, or X86_TLB_CHECKED */
-    u8 privilege; /* enum x86_tlb_index of data accesses at the current CPL and EFLAGS.AC */
+    u8 real;        /* CR0.PE clear */
+    u8 stack_size;  /* 2, 4, 8: width of SP */
+    u8 tlb_index;   /* enum x86_tlb_index the fast path looks in: privilege, or X86_TLB_CHECKED */
+    u8 privilege;   /* enum x86_tlb_index of data accesses at the current CPL and EFLAGS.AC */
     u8 align_check; /* #AC is armed: CR0.AM, EFLAGS.AC, CPL 3 */
     u8 data_breaks; /* bit per debug register that watches data or ports */
     u8 code_breaks; /* bit per debug register that watches execution */
     u8 flat;      /* bit per x86_sreg: base 0, no limit or attribute check needed for data access */
     u64 rip_mask; /* 0xffffffff outside 64-bit mode */
 
-    struct x86_event fault;       /* set with X86_EXCEPTION */
-    u64 fault_rip;                /* of the running instruction */
+    struct x86_event fault; /* set with X86_EXCEPTION */
+    u64 fault_rip;          /* of the running instruction */
     struct x86_intercepts intercepts;
-    u32 intercept;                /* with X86_INTERCEPT: the X86_ICPT_* bit that was hit */
+    u32 intercept; /* with X86_INTERCEPT: the X86_ICPT_* bit that was hit */
 
     /* Set from other threads or by ops when something may be pending; polled between
      * instructions and by long string instructions. */
     u32 request;
 
-    u8 vector_live;   /* the guest's vector and x87 state is in the host's registers, s.xsave is stale */
+    u8 vector_live; /* the guest's vector and x87 state is in the host's registers, s.xsave is stale
+                     */
     u8 vector_strict; /* while live: MXCSR leaves an exception unmasked (exec/vector_strict.c) */
-    u8 trap_pending;  /* single step or data breakpoint: #DB after the instruction, bits in dr6_pending */
+    u8 trap_pending;  /* single step or data breakpoint: #DB after the instruction, bits in
+                         dr6_pending */
     u64 dr6_pending;
 
     /* When not NULL every store of the guest (and A/D updates) goes to it instead of memory, and
@@ -156,8 +166,8 @@ struct x86_cpu {
     u64 retired; /* instructions, kept by the loop that drives exec */
 
     /* Which entries hold something, by whether the translation is global: a flush costs what was
-     * filled, not the size of the TLB. Linear ranges [low, high] that hold parts of large pages, one
-     * for each half of the address space: INVLPG elsewhere has one entry to drop. */
+     * filled, not the size of the TLB. Linear ranges [low, high] that hold parts of large pages,
+     * one for each half of the address space: INVLPG elsewhere has one entry to drop. */
     u64 tlb_used[X86_TLB_FILLED][2][X86_TLB_SIZE / 64];
     u64 tlb_large_low[2], tlb_large_high[2];
     alignas(64) struct x86_tlb_entry tlb[X86_TLB_COUNT][X86_TLB_SIZE];
@@ -185,8 +195,8 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only);
  * to do. Handlers of vector instructions acquire; everything that leaves the core releases. */
 void x86_vector_acquire(struct x86_cpu *cpu);
 void x86_vector_release(struct x86_cpu *cpu);
-/* Makes the executable memory that vector instructions need, which is otherwise made by the first of
- * them: for processes that will map none later. False: there is none, they will raise #UD. */
+/* Makes the executable memory that vector instructions need, which is otherwise made by the first
+ * of them: for processes that will map none later. False: there is none, they will raise #UD. */
 bool x86_vector_prepare(void);
 
 /* Asks the engine to leave after the running instruction. */

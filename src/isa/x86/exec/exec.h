@@ -31,11 +31,12 @@ int x86_fetch(struct x86_cpu *cpu, struct x86_insn *insn, u8 bytes[16]);
 int x86_step(struct x86_cpu *cpu);
 
 /* True when the next instruction must go through x86_step: single step, an instruction breakpoint,
- * a data breakpoint, EFLAGS.RF, or a trap that waits. Only handlers that return X86_END make it true. */
+ * a data breakpoint, EFLAGS.RF, or a trap that waits. Only handlers that return X86_END make it
+ * true. */
 static inline bool x86_wants_step(const struct x86_cpu *cpu)
 {
-    return (cpu->s.rflags & (X86_TF | X86_RF)) || cpu->code_breaks ||
-           cpu->data_breaks || cpu->trap_pending;
+    return (cpu->s.rflags & (X86_TF | X86_RF)) || cpu->code_breaks || cpu->data_breaks ||
+           cpu->trap_pending;
 }
 
 /* Delivers an event through the IDT (real mode: IVT), with double and triple faults:

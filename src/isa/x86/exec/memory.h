@@ -140,12 +140,12 @@ int x86_store_bytes(struct x86_cpu *cpu, unsigned seg, u64 off, const void *src,
  * refreshed old value. */
 struct x86_rmw {
     u64 lin, pa;
-    u8 *host;     /* plain RAM inside one page, or NULL */
-    u64 pa2;      /* the second page when the operand crosses one */
+    u8 *host; /* plain RAM inside one page, or NULL */
+    u64 pa2;  /* the second page when the operand crosses one */
     u8 *host2;
     u64 old;
     u8 size, locked, seg;
-    u8 first;     /* bytes in the first page; size when there is no second */
+    u8 first; /* bytes in the first page; size when there is no second */
 };
 int x86_rmw_begin(struct x86_cpu *cpu, struct x86_rmw *m, unsigned seg, u64 off, unsigned size,
                   bool locked);

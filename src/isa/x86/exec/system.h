@@ -61,6 +61,8 @@ int x86_enter_handler(struct x86_cpu *cpu, const struct x86_event *ev);
 /* The same through the interrupt vector table at linear address base. */
 int x86_enter_ivt(struct x86_cpu *cpu, u64 base, unsigned vector, u64 rip, u64 flags);
 
+/* clang-format cannot settle on a layout of this list. */
+/* clang-format off */
 #define X86_SYSTEM_HANDLERS(X)                                                                     \
     X(mov_from_cr) X(mov_to_cr) X(mov_from_dr) X(mov_to_dr) X(clts) X(lmsw) X(smsw)                \
     X(rdmsr) X(wrmsr) X(xgetbv) X(xsetbv) X(cpuid) X(rdtsc) X(rdtscp) X(rdpid) X(rdpmc)            \
@@ -73,6 +75,7 @@ int x86_enter_ivt(struct x86_cpu *cpu, u64 base, unsigned vector, u64 rip, u64 f
     X(syscall) X(sysret) X(sysenter) X(sysexit)                                                    \
     X(far_jmp) X(far_call) X(far_ret) X(iret) X(int) X(int3) X(into) X(int1)                       \
     X(hypercall) X(serialize) X(undefined)
+/* clang-format on */
 #define X86_DECLARE_HANDLER(name)                                                                  \
     int x86_exec_##name(struct x86_cpu *cpu, const struct x86_insn *insn);
 X86_SYSTEM_HANDLERS(X86_DECLARE_HANDLER)

@@ -142,7 +142,7 @@ static struct x86_tlb_entry *lookup(struct x86_cpu *cpu, u64 lin, enum x86_acces
         u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
         if (host && (access != X86_WRITE || writable)) {
             t->host = (u64)(uintptr_t)host;
-        t->addend = t->host - va;
+            t->addend = t->host - va;
             t->tag[access] = va;
         }
         return t;

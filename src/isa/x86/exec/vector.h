@@ -22,12 +22,12 @@ enum x86_gate {
 };
 
 enum x86_stub_flags {
-    X86_STUB_WAIT = 1 << 0,  /* a pending x87 exception comes first: #MF */
-    X86_STUB_X87 = 1 << 1,   /* updates the x87 instruction and data pointers */
-    X86_STUB_UNDO = 1 << 2,  /* changes registers beside the memory it stores to */
-    X86_STUB_SIMD = 1 << 3,  /* may raise SIMD floating-point exceptions */
-    X86_STUB_INIT = 1 << 4,  /* FNINIT: clears the pointers */
-    X86_STUB_MDI = 1 << 5,   /* the memory operand is implicit at [rDI] */
+    X86_STUB_WAIT = 1 << 0,   /* a pending x87 exception comes first: #MF */
+    X86_STUB_X87 = 1 << 1,    /* updates the x87 instruction and data pointers */
+    X86_STUB_UNDO = 1 << 2,   /* changes registers beside the memory it stores to */
+    X86_STUB_SIMD = 1 << 3,   /* may raise SIMD floating-point exceptions */
+    X86_STUB_INIT = 1 << 4,   /* FNINIT: clears the pointers */
+    X86_STUB_MDI = 1 << 5,    /* the memory operand is implicit at [rDI] */
     X86_STUB_SPARSE = 1 << 6, /* touches only the elements that a mask selects */
     X86_STUB_PACKED = 1 << 7, /* SPARSE: as many elements as are selected, from the first on */
     X86_STUB_SPREAD = 1 << 8, /* SPARSE: elements are repeated over the register */
@@ -40,8 +40,8 @@ enum { X86_STUB_TEXT = 112 };
 struct x86_stub {
     void (*code)(struct x86_cpu *cpu, void *mem); /* NULL: not in code memory, see _call */
     struct x86_stub *next;                        /* same hash */
-    u16 bytes;  /* of the memory operand; 0 without one */
-    u8 access;  /* X86_RD, X86_WR */
+    u16 bytes;                                    /* of the memory operand; 0 without one */
+    u8 access;                                    /* X86_RD, X86_WR */
     u8 align;   /* required alignment - 1 of the memory operand [SDM1 4.1.1] */
     u16 flags;  /* enum x86_stub_flags */
     u8 gate;    /* enum x86_gate */
@@ -59,7 +59,8 @@ struct x86_vector_prefix {
 /* vector_encode.c: the host instruction for a guest's; returns its length, at most 15. Memory
  * operands become [rsi], general registers rax (ModRM.reg), rcx (ModRM.rm), rdx (VEX.vvvv). */
 struct x86_vector_prefix x86_vector_prefix(const struct x86_insn *insn, const u8 *code);
-unsigned x86_vector_encode(const struct x86_insn *insn, struct x86_vector_prefix prefix, u8 out[16]);
+unsigned x86_vector_encode(const struct x86_insn *insn, struct x86_vector_prefix prefix,
+                           u8 out[16]);
 /* Index of the memory operand in the form, or -1. */
 int x86_vector_memory_operand(const struct x86_insn *insn);
 
@@ -108,7 +109,12 @@ int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const st
 
 /* vector_state.c: positions of the XSAVE components in s.xsave (standard format). */
 enum x86_component {
-    X86_XC_X87, X86_XC_SSE, X86_XC_AVX, X86_XC_OPMASK = 5, X86_XC_ZMM_HI256, X86_XC_HI16_ZMM,
+    X86_XC_X87,
+    X86_XC_SSE,
+    X86_XC_AVX,
+    X86_XC_OPMASK = 5,
+    X86_XC_ZMM_HI256,
+    X86_XC_HI16_ZMM,
     X86_XC_COUNT
 };
 struct x86_xsave_layout {
@@ -116,9 +122,20 @@ struct x86_xsave_layout {
 };
 const struct x86_xsave_layout *x86_xsave_layout(void);
 enum {
-    X86_FX_FCW = 0, X86_FX_FSW = 2, X86_FX_FTW = 4, X86_FX_FOP = 6, X86_FX_FIP = 8,
-    X86_FX_FDP = 16, X86_FX_MXCSR = 24, X86_FX_MXCSR_MASK = 28, X86_FX_ST = 32, X86_FX_XMM = 160,
-    X86_XSAVE_BV = 512, X86_XSAVE_COMP = 520, X86_XSAVE_LEGACY = 512, X86_XSAVE_EXTENDED = 576,
+    X86_FX_FCW = 0,
+    X86_FX_FSW = 2,
+    X86_FX_FTW = 4,
+    X86_FX_FOP = 6,
+    X86_FX_FIP = 8,
+    X86_FX_FDP = 16,
+    X86_FX_MXCSR = 24,
+    X86_FX_MXCSR_MASK = 28,
+    X86_FX_ST = 32,
+    X86_FX_XMM = 160,
+    X86_XSAVE_BV = 512,
+    X86_XSAVE_COMP = 520,
+    X86_XSAVE_LEGACY = 512,
+    X86_XSAVE_EXTENDED = 576,
 };
 enum { X86_MXCSR_FLAGS = 0x3f, X86_MXCSR_MASKS = 0x1f80, X86_MXCSR_VALID = 0xffff };
 
@@ -163,9 +180,9 @@ int x87_exec_store_env(struct x86_cpu *cpu, const struct x86_insn *insn);
 int x87_exec_load_env(struct x86_cpu *cpu, const struct x86_insn *insn);
 
 /* Instructions with a handler in C; NULL for all others. */
-x86_exec_fn x86_bind_xsave(const struct x86_insn *insn);   /* xsave.c */
-x86_exec_fn x86_bind_gather(const struct x86_insn *insn);  /* vector_gather.c */
-x86_exec_fn x86_bind_zero(const struct x86_insn *insn);    /* vector_zero.c */
-x86_exec_fn x86_bind_x87(const struct x86_insn *insn);     /* x87.c */
+x86_exec_fn x86_bind_xsave(const struct x86_insn *insn);  /* xsave.c */
+x86_exec_fn x86_bind_gather(const struct x86_insn *insn); /* vector_gather.c */
+x86_exec_fn x86_bind_zero(const struct x86_insn *insn);   /* vector_zero.c */
+x86_exec_fn x86_bind_x87(const struct x86_insn *insn);    /* x87.c */
 
 #endif

@@ -39,15 +39,17 @@ int x86_vector_memory_operand(const struct x86_insn *insn)
     const struct x86_form *f = &x86_forms[insn->form];
     for (int n = 0; n < X86_OPND_MAX; n++) {
         switch (f->opnd[n].kind) {
-        case X86_OPND_E: case X86_OPND_M: case X86_OPND_W: case X86_OPND_Q: case X86_OPND_KE:
+        case X86_OPND_E:
+        case X86_OPND_M:
+        case X86_OPND_W:
+        case X86_OPND_Q:
+        case X86_OPND_KE:
         case X86_OPND_VM:
             if (insn->flags & X86_I_MEM)
                 return n;
             break;
-        case X86_OPND_MDI:
-            return n;
-        default:
-            break;
+        case X86_OPND_MDI: return n;
+        default: break;
         }
     }
     return -1;
@@ -62,8 +64,8 @@ struct fields {
 static struct fields host_fields(const struct x86_insn *insn)
 {
     const struct x86_form *f = &x86_forms[insn->form];
-    struct fields h = {insn->reg, insn->rm, insn->vvvv, 3, (u8)insn->imm,
-                       (insn->flags & X86_I_W) != 0};
+    struct fields h = {insn->reg, insn->rm,      insn->vvvv,
+                       3,         (u8)insn->imm, (insn->flags & X86_I_W) != 0};
     bool general = false;
 
     for (int n = 0; n < X86_OPND_MAX; n++) {
@@ -72,7 +74,8 @@ static struct fields host_fields(const struct x86_insn *insn)
             h.reg = HOST_REG;
             general = true;
             break;
-        case X86_OPND_E: case X86_OPND_R:
+        case X86_OPND_E:
+        case X86_OPND_R:
             h.rm = HOST_RM;
             general = true;
             break;
@@ -80,18 +83,17 @@ static struct fields host_fields(const struct x86_insn *insn)
             h.vvvv = HOST_VVVV;
             general = true;
             break;
-        case X86_OPND_P: case X86_OPND_KG:
-            h.reg &= 7;
-            break;
-        case X86_OPND_Q: case X86_OPND_N: case X86_OPND_KE: case X86_OPND_KR:
-            h.rm &= 7;
-            break;
+        case X86_OPND_P:
+        case X86_OPND_KG: h.reg &= 7; break;
+        case X86_OPND_Q:
+        case X86_OPND_N:
+        case X86_OPND_KE:
+        case X86_OPND_KR: h.rm &= 7; break;
         case X86_OPND_L:
             if (insn->mode != X86_MODE64)
                 h.imm0 &= 0x7f; /* only eight registers */
             break;
-        default:
-            break;
+        default: break;
         }
     }
     if (insn->flags & X86_I_MEM) {

@@ -6,8 +6,8 @@
 struct gather {
     unsigned element, index, count; /* bytes, bytes, elements */
     u8 value[64], indices[64], mask[64];
-    u64 pending; /* elements still to do */
-    u64 beyond;  /* opmask bits of no element: cleared when all is done */
+    u64 pending;  /* elements still to do */
+    u64 beyond;   /* opmask bits of no element: cleared when all is done */
     u64 finished; /* elements passed, selected or not */
 };
 
@@ -41,8 +41,8 @@ static void load_registers(struct x86_cpu *cpu, const struct x86_insn *insn, str
 static u64 element_offset(const struct x86_cpu *cpu, const struct x86_insn *insn,
                           const struct gather *g, unsigned n)
 {
-    u64 index = g->index == 8 ? load64(g->indices + 8 * n)
-                              : (u64)(i64)(i32)load32(g->indices + 4 * n);
+    u64 index =
+        g->index == 8 ? load64(g->indices + 8 * n) : (u64)(i64)(i32)load32(g->indices + 4 * n);
     u64 base = insn->base < 16 ? cpu->s.gpr[insn->base] : 0;
     u64 ea = base + index * insn->scale + (u64)(i64)insn->disp;
     return insn->asz == 8 ? ea : (u32)ea;

@@ -11,18 +11,20 @@ static unsigned register_files(const struct x86_form *f)
     unsigned files = 0;
     for (int n = 0; n < X86_OPND_MAX; n++) {
         switch (f->opnd[n].kind) {
-        case X86_OPND_V: case X86_OPND_W: case X86_OPND_U: case X86_OPND_H: case X86_OPND_L:
-        case X86_OPND_VM:
-            files |= FILE_VECTOR;
-            break;
-        case X86_OPND_P: case X86_OPND_Q: case X86_OPND_N:
-            files |= FILE_MMX;
-            break;
-        case X86_OPND_KG: case X86_OPND_KE: case X86_OPND_KR: case X86_OPND_KH:
-            files |= FILE_OPMASK;
-            break;
-        default:
-            break;
+        case X86_OPND_V:
+        case X86_OPND_W:
+        case X86_OPND_U:
+        case X86_OPND_H:
+        case X86_OPND_L:
+        case X86_OPND_VM: files |= FILE_VECTOR; break;
+        case X86_OPND_P:
+        case X86_OPND_Q:
+        case X86_OPND_N: files |= FILE_MMX; break;
+        case X86_OPND_KG:
+        case X86_OPND_KE:
+        case X86_OPND_KR:
+        case X86_OPND_KH: files |= FILE_OPMASK; break;
+        default: break;
         }
     }
     return files;
@@ -42,15 +44,15 @@ static u8 gate_of(const struct x86_insn *insn, unsigned files)
 static u16 x87_flags(const struct x86_insn *insn, u8 access)
 {
     switch (insn->op) {
-    case X86_OP_FNINIT:
-        return X86_STUB_INIT;
-    case X86_OP_FNSTCW: case X86_OP_FNSTSW: case X86_OP_FNCLEX: case X86_OP_FNENI:
-    case X86_OP_FNDISI: case X86_OP_FNSETPM:
-        return 0;
-    case X86_OP_FLDCW:
-        return X86_STUB_WAIT;
-    default:
-        return X86_STUB_WAIT | X86_STUB_X87 | (access & X86_WR ? X86_STUB_UNDO : 0);
+    case X86_OP_FNINIT: return X86_STUB_INIT;
+    case X86_OP_FNSTCW:
+    case X86_OP_FNSTSW:
+    case X86_OP_FNCLEX:
+    case X86_OP_FNENI:
+    case X86_OP_FNDISI:
+    case X86_OP_FNSETPM: return 0;
+    case X86_OP_FLDCW: return X86_STUB_WAIT;
+    default: return X86_STUB_WAIT | X86_STUB_X87 | (access & X86_WR ? X86_STUB_UNDO : 0);
     }
 }
 
@@ -73,9 +75,10 @@ static bool ends(const char *s, const char *suffix)
 static bool reads_all(const struct x86_insn *insn, const char *name)
 {
     static const char *const prefix[] = {
-        "vpack", "vpunpck", "vunpck", "vperm", "vpshufb", "vpshufd", "vpshufh", "vpshufl", "vshuf",
-        "valign", "vpalignr", "vdbpsadbw", "vpmultishift", "vpmaddub", "vpmaddwd", "vgf2p8affine",
-        "vcvtne2", "vmovddup", "vmovshdup", "vmovsldup", "vinsert", "vpconflict",
+        "vpack",        "vpunpck",   "vunpck",   "vperm",        "vpshufb",  "vpshufd",
+        "vpshufh",      "vpshufl",   "vshuf",    "valign",       "vpalignr", "vdbpsadbw",
+        "vpmultishift", "vpmaddub",  "vpmaddwd", "vgf2p8affine", "vcvtne2",  "vmovddup",
+        "vmovshdup",    "vmovsldup", "vinsert",  "vpconflict",
     };
     for (size_t n = 0; n < ARRAY_LEN(prefix); n++)
         if (starts(name, prefix[n]) && !starts(name, "vpshufbitqmb"))
@@ -102,14 +105,14 @@ static unsigned named_element(const char *name)
     if (starts(name, "vcvtph2ps") || starts(name, "vcvtps2ph"))
         return 2;
     switch (last) {
-    case 'b': case '8':
-        return 1;
-    case 'w': case '6':
-        return 2;
-    case 's': case '2':
-        return 4;
-    case 'q': case '4':
-        return 8;
+    case 'b':
+    case '8': return 1;
+    case 'w':
+    case '6': return 2;
+    case 's':
+    case '2': return 4;
+    case 'q':
+    case '4': return 8;
     default:
         return starts(name, "vp") || starts(name, "vmovd") ? 4 : 8; /* integer d, or pd and sd */
     }

@@ -34,12 +34,9 @@ static unsigned spread_count(const struct x86_insn *insn, const struct x86_stub 
     if (!(insn->flags & X86_I_EVEX_B))
         return insn->vl / st->element;
     switch (x86_forms[insn->form].opnd[x86_vector_memory_operand(insn)].size) {
-    case X86_SZ_HX:
-        return insn->vl / 2 / st->element;
-    case X86_SZ_QX:
-        return insn->vl / 4 / st->element;
-    default:
-        return insn->vl / st->element;
+    case X86_SZ_HX: return insn->vl / 2 / st->element;
+    case X86_SZ_QX: return insn->vl / 4 / st->element;
+    default: return insn->vl / st->element;
     }
 }
 

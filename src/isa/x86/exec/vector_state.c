@@ -45,13 +45,17 @@ u64 x86_vector_components(const struct x86_cpu *cpu)
 
 static void host_xsave(u8 *area, u64 mask)
 {
-    __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+    __asm__ volatile("xsave64 (%0)"
+                     :
+                     : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
                      : "memory");
 }
 
 static void host_xrstor(const u8 *area, u64 mask)
 {
-    __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+    __asm__ volatile("xrstor64 (%0)"
+                     :
+                     : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
                      : "memory");
 }
 
@@ -172,14 +176,14 @@ void x86_image_get(struct x86_cpu *cpu, unsigned reg, u8 value[64])
 {
     mem_fill(value, 0, 64);
     FOR_EACH_PIECE(reg, at, pos, len)
-        mem_copy(value + pos, cpu->s.xsave + at, len);
+    mem_copy(value + pos, cpu->s.xsave + at, len);
 }
 
 void x86_image_put(struct x86_cpu *cpu, unsigned reg, const u8 value[64])
 {
     u8 *area = cpu->s.xsave;
     FOR_EACH_PIECE(reg, at, pos, len)
-        mem_copy(area + at, value + pos, len);
+    mem_copy(area + at, value + pos, len);
     u64 vectors = BIT(X86_XC_SSE) | BIT(X86_XC_AVX) | BIT(X86_XC_ZMM_HI256) | BIT(X86_XC_HI16_ZMM);
     store64(area + X86_XSAVE_BV,
             load64(area + X86_XSAVE_BV) | (vectors & x86_vector_components(cpu)));

@@ -9,7 +9,10 @@
 #include "isa/x86/exec/vector.h"
 
 enum {
-    IE = 1 << 0, DE = 1 << 1, ZE = 1 << 2, UE = 1 << 4,
+    IE = 1 << 0,
+    DE = 1 << 1,
+    ZE = 1 << 2,
+    UE = 1 << 4,
     BEFORE_RESULT = IE | DE | ZE, /* found in the operands: the others are then not looked for */
     FLUSH = 1 << 15,
     MASK_SHIFT = 7,
@@ -26,7 +29,7 @@ struct general {
     u64 gpr[X86_GPR_COUNT], rip, rflags;
 };
 _Static_assert(offsetof(struct x86_state, rip) == offsetof(struct general, rip) &&
-               offsetof(struct x86_state, rflags) == offsetof(struct general, rflags),
+                   offsetof(struct x86_state, rflags) == offsetof(struct general, rflags),
                "what a stub may change beside vector state is the head of the state");
 
 static void undo(struct x86_cpu *cpu, const struct general *before)

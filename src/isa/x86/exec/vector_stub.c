@@ -86,7 +86,8 @@ static void put_flags_out(struct x86_stub *st)
     const u8 and[] = {0x41, 0x81, 0xe1}; /* and r9d, imm32 */
     put_bytes(st, and, sizeof and);
     put32(st, ~(u32)X86_STATUS_FLAGS);
-    const u8 store[] = {0x45, 0x09, 0xc8, 0x44, 0x89, 0x87}; /* or r8d, r9d; mov [rdi+disp32], r8d */
+    const u8 store[] = {0x45, 0x09, 0xc8,
+                        0x44, 0x89, 0x87}; /* or r8d, r9d; mov [rdi+disp32], r8d */
     put_bytes(st, store, sizeof store);
     put32(st, offsetof(struct x86_cpu, s.rflags));
 }
@@ -119,25 +120,21 @@ static void general_registers(const struct x86_insn *insn, u8 guest[3], u8 *writ
         const struct x86_opnd *o = &f->opnd[n];
         unsigned host;
         switch (o->kind) {
-        case X86_OPND_G:
-            guest[host = 0] = insn->reg;
-            break;
-        case X86_OPND_E: case X86_OPND_R:
+        case X86_OPND_G: guest[host = 0] = insn->reg; break;
+        case X86_OPND_E:
+        case X86_OPND_R:
             if (insn->flags & X86_I_MEM)
                 continue;
             guest[host = 1] = insn->rm;
             break;
-        case X86_OPND_B:
-            guest[host = 2] = insn->vvvv;
-            break;
+        case X86_OPND_B: guest[host = 2] = insn->vvvv; break;
         case X86_OPND_FIX:
             if (o->reg > X86_FIX_DX)
                 continue;
             host = o->reg - X86_FIX_AX;
             guest[host] = (u8)host;
             break;
-        default:
-            continue;
+        default: continue;
         }
         guest[host] &= 15;
         if (o->access & X86_WR)

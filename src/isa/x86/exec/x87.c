@@ -40,13 +40,11 @@ static int exec_wait(struct x86_cpu *cpu, const struct x86_insn *insn)
 x86_exec_fn x86_bind_x87(const struct x86_insn *insn)
 {
     switch (insn->op) {
-    case X86_OP_FWAIT:
-        return exec_wait;
-    case X86_OP_FLDENV: case X86_OP_FRSTOR:
-        return x87_exec_load_env;
-    case X86_OP_FNSTENV: case X86_OP_FNSAVE:
-        return x87_exec_store_env;
-    default:
-        return NULL;
+    case X86_OP_FWAIT: return exec_wait;
+    case X86_OP_FLDENV:
+    case X86_OP_FRSTOR: return x87_exec_load_env;
+    case X86_OP_FNSTENV:
+    case X86_OP_FNSAVE: return x87_exec_store_env;
+    default: return NULL;
     }
 }

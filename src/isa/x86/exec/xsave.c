@@ -22,12 +22,11 @@ static unsigned reachable(const struct x86_cpu *cpu, unsigned component)
     if (cpu->mode == X86_MODE64)
         return size;
     switch (component) {
-    case X86_XC_SSE: case X86_XC_AVX: case X86_XC_ZMM_HI256:
-        return size / 2;
-    case X86_XC_HI16_ZMM:
-        return 0;
-    default:
-        return size;
+    case X86_XC_SSE:
+    case X86_XC_AVX:
+    case X86_XC_ZMM_HI256: return size / 2;
+    case X86_XC_HI16_ZMM: return 0;
+    default: return size;
     }
 }
 
@@ -152,8 +151,9 @@ static int store_component(struct x86_cpu *cpu, const struct x86_insn *insn, u64
     case X86_XC_X87:
         put_x87(cpu, insn, x87);
         r = x86_store_bytes(cpu, insn->seg, off, x87, X86_FX_MXCSR);
-        return r ? r : x86_store_bytes(cpu, insn->seg, off + X86_FX_ST, x87 + X86_FX_ST,
-                                       X86_FX_XMM - X86_FX_ST);
+        return r ? r
+                 : x86_store_bytes(cpu, insn->seg, off + X86_FX_ST, x87 + X86_FX_ST,
+                                   X86_FX_XMM - X86_FX_ST);
     case X86_XC_SSE:
         return x86_store_bytes(cpu, insn->seg, off + X86_FX_XMM, area + X86_FX_XMM,
                                reachable(cpu, component));
@@ -201,7 +201,8 @@ static int exec_xsave(struct x86_cpu *cpu, const struct x86_insn *insn)
     store64(header, compact ? rfbm & in_use : (old & ~rfbm) | (rfbm & in_use));
     store64(header + 8, xcomp);
     r = x86_store_bytes(cpu, insn->seg, off + X86_XSAVE_BV, header, compact ? 16 : 8);
-    if (r == X86_OK && (compact ? write & BIT(X86_XC_SSE) : rfbm & (BIT(X86_XC_SSE) | BIT(X86_XC_AVX))))
+    if (r == X86_OK &&
+        (compact ? write & BIT(X86_XC_SSE) : rfbm & (BIT(X86_XC_SSE) | BIT(X86_XC_AVX))))
         r = store_mxcsr(cpu, insn, off);
     for (unsigned c = 0; c < X86_XC_COUNT && r == X86_OK; c++)
         if (write >> c & 1)
@@ -349,19 +350,18 @@ static int exec_stmxcsr(struct x86_cpu *cpu, const struct x86_insn *insn)
 x86_exec_fn x86_bind_xsave(const struct x86_insn *insn)
 {
     switch (insn->op) {
-    case X86_OP_FXSAVE:
-        return exec_fxsave;
-    case X86_OP_FXRSTOR:
-        return exec_fxrstor;
-    case X86_OP_XSAVE: case X86_OP_XSAVEOPT: case X86_OP_XSAVEC: case X86_OP_XSAVES:
-        return exec_xsave;
-    case X86_OP_XRSTOR: case X86_OP_XRSTORS:
-        return exec_xrstor;
-    case X86_OP_LDMXCSR: case X86_OP_VLDMXCSR:
-        return exec_ldmxcsr;
-    case X86_OP_STMXCSR: case X86_OP_VSTMXCSR:
-        return exec_stmxcsr;
-    default:
-        return NULL;
+    case X86_OP_FXSAVE: return exec_fxsave;
+    case X86_OP_FXRSTOR: return exec_fxrstor;
+    case X86_OP_XSAVE:
+    case X86_OP_XSAVEOPT:
+    case X86_OP_XSAVEC:
+    case X86_OP_XSAVES: return exec_xsave;
+    case X86_OP_XRSTOR:
+    case X86_OP_XRSTORS: return exec_xrstor;
+    case X86_OP_LDMXCSR:
+    case X86_OP_VLDMXCSR: return exec_ldmxcsr;
+    case X86_OP_STMXCSR:
+    case X86_OP_VSTMXCSR: return exec_stmxcsr;
+    default: return NULL;
     }
 }
