@@ -67,6 +67,8 @@ ROWS = {
     'translate-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='translate'),
     'translate-disk': dict(args=LINUX, talk=DISK + SHELL, disk=True, engine='translate'),
     'translate-i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686', engine='translate'),
+    'translate-i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686',
+                               engine='translate'),
     'kvm': dict(args=LINUX, talk=SHELL, engine='kvm'),
     'kvm-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='kvm'),
     'memtest-smp': dict(image='memtest86+', args=['--memory', '16M', '--append',

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Random programs come to the same on the translator as on the interpreter: all of memory, all
  * registers and flags. A program is a row of loops, each run often enough to be translated; a loop
- * loads its registers, runs random instructions and leaves what became of them in memory.
+ * loads its registers, runs random instructions and leaves what became of them in memory. A program
+ * is 64-bit code, or 32-bit code in compatibility mode or without paging.
  *
  *     test_random [PROGRAMS [SEED]] */
 #include "../unit/cmocka_all.h"
@@ -20,6 +21,9 @@
 enum { LOOPS = 60, ROUNDS = 40, BODY = 14, CODE_MAX = 192 << 10, RESULTS = 0x800000 };
 /* Registers that hold addresses; nothing else is written to them. */
 static const u8 bases[] = {X86_RBX, X86_RSI, X86_RBP, X86_R10, X86_R15, X86_R12};
+
+static enum { WIDE, COMPATIBLE, UNPAGED } kind; /* of program */
+static enum x86_mode mode;
 
 static u64 seed_state;
 static u64 rnd(void)
@@ -72,7 +76,6 @@ static bool spares_bases(const struct x86_insn *i)
         case X86_OPND_Y:
         case X86_OPND_XLAT:
         case X86_OPND_MDI:
-        case X86_OPND_O:
         case X86_OPND_VM:
         case X86_OPND_P:
         case X86_OPND_Q:
@@ -81,6 +84,28 @@ static bool spares_bases(const struct x86_insn *i)
         }
     }
     return true;
+}
+
+static bool writes_memory(const struct x86_insn *i)
+{
+    for (unsigned n = 0; n < X86_OPND_MAX; n++) {
+        const struct x86_opnd *o = &x86_forms[i->form].opnd[n];
+        if ((o->access & X86_WR) && (o->kind == X86_OPND_E || o->kind == X86_OPND_M ||
+                                     o->kind == X86_OPND_W || o->kind == X86_OPND_KE))
+            return true;
+    }
+    return false;
+}
+
+/* Does its memory operand lie where only data is? */
+static bool is_address_good(const struct x86_insn *i)
+{
+    if (i->asz == 2) /* the lowest 64 KiB: tables and code are there */
+        return mode == X86_MODE32 && i->seg != X86_FS && !writes_memory(i);
+    return is_base(i->base) && i->asz == mode &&
+           (mode == X86_MODE32 || (i->seg != X86_FS && i->seg != X86_GS)) &&
+           (i->index == X86_NO_REG || is_base(i->index)) && i->disp <= 1 << 20 &&
+           i->disp >= -(1 << 20) && (i->seg != X86_CS || !writes_memory(i));
 }
 
 static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
@@ -99,8 +124,14 @@ static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
     case X86_OP_RDRAND:
     case X86_OP_RDSEED:
     case X86_OP_POP:
+    case X86_OP_POPA:
+    case X86_OP_BOUND:
     case X86_OP_MOVDIR64B:
     case X86_OP_CLZERO: return false;
+    case X86_OP_AAM:
+        if (!(u8)i->imm)
+            return false;
+        break;
     case X86_OP_BT:
     case X86_OP_BTS:
     case X86_OP_BTR:
@@ -114,26 +145,29 @@ static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
         (f->feature && !x86_model_has(m, f->feature)) ||
         (f->feature2 && !x86_model_has(m, f->feature2)))
         return false;
-    if (i->flags & X86_I_MEM) {
-        if (!is_base(i->base) || i->asz != 8 || (i->seg == X86_FS || i->seg == X86_GS) ||
-            (i->index != X86_NO_REG && !is_base(i->index)) || i->disp > 1 << 20 ||
-            i->disp < -(1 << 20))
-            return false;
-    }
+    if ((i->flags & X86_I_MEM) && !is_address_good(i))
+        return false;
     return spares_bases(i);
+}
+
+static bool holds_offset(const struct x86_insn *i)
+{
+    return i->op == X86_OP_MOV && i->map == 0 && (i->opcode & 0xfc) == 0xa0;
 }
 
 /* One random instruction; how long it is. */
 static unsigned generate(u8 *p, struct x86_insn *insn, const struct x86_cpu_model *m)
 {
-    const struct x86_decode_config cfg = {.mode = X86_MODE64, .vendor = m->vendor};
+    const struct x86_decode_config cfg = {.mode = (u8)mode, .vendor = m->vendor};
     for (;;) {
-        u8 b[16];
+        u8 b[24];
         u64 r = rnd();
         unsigned n = 0;
         memset(b, 0, sizeof b);
         if ((r & 7) == 0)
             b[n++] = (u8)(r & 8 ? 0x66 : r & 16 ? 0xf2 : 0xf3);
+        if (mode == X86_MODE32 && (r >> 52 & 7) == 0)
+            b[n++] = (u8)(r >> 55 & 1 ? 0x64 : r >> 56 & 1 ? 0x65 : 0x67);
         if (r & 32)
             b[n++] = 0x40 | (r >> 8 & 15);
         if ((r >> 16 & 3) == 0)
@@ -145,10 +179,16 @@ static unsigned generate(u8 *p, struct x86_insn *insn, const struct x86_cpu_mode
             b[n++] = (u8)(r >> 48);
         }
         u64 tail[2] = {rnd(), rnd()};
-        memcpy(b + n, tail, 16 - n);
+        memcpy(b + n, tail, 16);
         if (r >> 63) /* a displacement that is small */
             b[n + 4] = b[n + 5] = 0;
         if (x86_decode(insn, b, X86_MAX_INSN, cfg) == X86_DECODE_OK && is_wanted(insn, m)) {
+            if (holds_offset(insn)) {
+                u64 where = 0x200000 + rnd() % 0x100000;
+                if (insn->asz == 2 || insn->seg == X86_CS)
+                    continue;
+                memcpy(b + insn->off_imm, &where, insn->asz);
+            }
             memcpy(p, b, insn->len);
             return insn->len;
         }
@@ -167,7 +207,7 @@ static void put_body(const struct x86_cpu_model *m)
         if (x86_forms[insn.form].flags_undefined)
             PUT(0x83, 0xc2, 0x01); /* add edx, 1: no use of what is undefined */
         if ((rnd() & 7) == 0)
-            PUT(0x41, 0x57, 0x58); /* push r15; pop rax */
+            PUT(0x41, 0x57, 0x58); /* push r15; pop rax -- inc ecx; push edi; pop eax */
         if ((rnd() & 15) == 0)
             PUT(0xe8, 0x02, 0, 0, 0, 0xeb, 0x01, 0xc3); /* call +2; jmp +1; ret */
     }
@@ -177,15 +217,19 @@ static void put_loop(unsigned k, const struct x86_cpu_model *m)
 {
     PUT(0xc7, 0x04, 0x25, 0x00, 0x90, 0x00, 0x00, ROUNDS, 0, 0, 0); /* mov dword [0x9000], ROUNDS */
     unsigned again = at;
-    for (unsigned r = 0; r < 16; r++) {
+    for (unsigned r = 0; r < 2 * mode; r++) {
         u64 v = r == X86_RSP ? 0x700000 : is_base(r) ? 0x200000 + rnd() % 0x100000 : rnd();
-        PUT((u8)(0x48 | r >> 3), (u8)(0xb8 | (r & 7))); /* mov r, imm64 */
-        put(&v, 8);
+        if (mode == X86_MODE64)
+            PUT((u8)(0x48 | r >> 3));
+        PUT((u8)(0xb8 | (r & 7))); /* mov r, imm */
+        put(&v, mode);
     }
     put_body(m);
-    for (unsigned r = 0; r < 16; r++) { /* mov [RESULTS + ..], r */
+    for (unsigned r = 0; r < 2 * mode; r++) { /* mov [RESULTS + ..], r */
         u32 where = RESULTS + k * 256 + r * 8;
-        PUT((u8)(0x48 | r >> 3 << 2), 0x89, (u8)(0x04 | (r & 7) << 3), 0x25);
+        if (mode == X86_MODE64)
+            PUT((u8)(0x48 | r >> 3 << 2));
+        PUT(0x89, (u8)(0x04 | (r & 7) << 3), 0x25);
         put(&where, 4);
     }
     u32 where = RESULTS + k * 256 + 128;
@@ -203,6 +247,19 @@ struct outcome {
     struct x86_state s;
 };
 
+/* 32-bit programs have an FS with a base, and a GS whose limit must be looked at. */
+static void narrow(struct x86_state *s)
+{
+    s->seg[X86_CS].attr = (u16)((s->seg[X86_CS].attr & ~X86_SEG_L) | X86_SEG_DB | X86_SEG_G);
+    s->seg[X86_FS].base = 0x1000;
+    s->seg[X86_GS].limit = 0xfffffffe;
+    s->seg[X86_GS].attr &= (u16)~X86_SEG_G;
+    if (kind == UNPAGED) {
+        s->efer = 0;
+        s->cr0 &= ~(u64)X86_CR0_PG;
+    }
+}
+
 static void run_on(const struct engine_ops *engine, struct outcome *o)
 {
     struct rig r;
@@ -212,6 +269,8 @@ static void run_on(const struct engine_ops *engine, struct outcome *o)
     rig_entry(&r, (struct guest){code, code + at, false}, s);
     s->cr4 |= X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE;
     s->xcr0 = 7;
+    if (kind != WIDE)
+        narrow(s);
     assert_int_equal(vm_set_state(r.vm, 0, s, &e), 0);
     rig_start(&r);
     o->status = rig_wait(&r);
@@ -253,6 +312,8 @@ static void random_programs(void **state)
     assert_int_equal(engine_interpret.model(&m, &e), 0);
     for (unsigned k = 0; k < programs; k++) {
         seed_state = seed * 1000003 + k;
+        kind = k % 4 < 2 ? WIDE : k % 4 == 2 ? COMPATIBLE : UNPAGED;
+        mode = kind == WIDE ? X86_MODE64 : X86_MODE32;
         at = 0;
         for (unsigned n = 0; n < LOOPS; n++)
             put_loop(n, &m);

@@ -91,7 +91,7 @@ static void emit_exits(struct lower *l)
             emit_jump(&l->e, t->exit_link);
         } else {
             emit_load(&l->e, T0, AT(page));
-            emit_lea(&l->e, T0, T0, (i32)target);
+            lower_sum(l, T0, T0, (i32)target);
             lower_indirect(l);
         }
     }
@@ -108,7 +108,7 @@ static void emit_way_in(struct lower *l, unsigned offset)
     emit_jcc(e, CC_NE, l->t->exit_jump);
     if (l->flags_live)
         lower_restore_flags(l);
-    emit_lea(e, T0, T0, -(i32)offset);
+    emit_lea(e, REX_W, T0, T0, -(i32)offset);
     emit_store(e, T0, AT(page));
 }
 
@@ -173,7 +173,7 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     struct x86_insn insn[BLOCK_INSNS_MAX];
     u8 bytes[BLOCK_INSNS_MAX * X86_MAX_INSN];
     unsigned count;
-    struct lower l = {.t = t, .b = b, .env = env};
+    struct lower l = {.t = t, .b = b, .env = env, .word = env & ENV_32 ? 4 : 8};
     l.e = (struct emit){t->code_at, t->code.rx - t->code.rw};
     if (!decode_copy(&l, insn, bytes, &count))
         return NULL;

@@ -88,9 +88,9 @@ static inline void emit_guest(struct emit *e, unsigned w, unsigned opcode, unsig
 }
 
 /* lea to, [base + disp32]; base is not rsp or r12 */
-static inline void emit_lea(struct emit *e, unsigned to, unsigned base, i32 disp)
+static inline void emit_lea(struct emit *e, unsigned w, unsigned to, unsigned base, i32 disp)
 {
-    emit8(e, 0x40 | REX_W | (to >> 3) << 2 | base >> 3);
+    emit8(e, 0x40 | w | (to >> 3) << 2 | base >> 3);
     emit8(e, 0x8d);
     emit8(e, 0x80 | (to & 7) << 3 | (base & 7));
     emit32(e, (u32)disp);

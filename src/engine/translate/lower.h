@@ -12,6 +12,7 @@ struct lower {
     struct translator *t;
     struct block *b;
     u8 env;
+    unsigned word; /* bytes of an address and of a place on the stack: 8 or 4 */
 
     /* The running instruction, decoded afresh from bytes that nobody can change meanwhile. */
     const struct x86_insn *i;
@@ -45,6 +46,17 @@ bool lower_vector(struct lower *l);
 bool lower_stack(struct lower *l);
 bool lower_control(struct lower *l);
 
+/* W of an instruction that handles an address or a word of the stack. */
+static inline unsigned lower_w(const struct lower *l)
+{
+    return l->word == 8 ? REX_W : 0;
+}
+/* to = base + disp, as addresses of the mode: those of 32 bits wrap. */
+static inline void lower_sum(struct lower *l, unsigned to, unsigned base, i32 disp)
+{
+    emit_lea(&l->e, lower_w(l), to, base, disp);
+}
+
 /* operand.c */
 static inline bool is_homed(unsigned guest)
 {
@@ -60,6 +72,8 @@ bool lower_has_address(const struct lower *l);
 void lower_offset(struct lower *l, unsigned to, unsigned w);
 /* Linear address of the memory operand to T0. */
 void lower_address(struct lower *l);
+/* From an offset in the running instruction's segment to the linear address, both in T0. */
+void lower_add_base(struct lower *l);
 /* From the linear address in T0 to the host's, when size bytes there may be accessed directly and
  * the address has none of the bits in align; else on to a callout. Uses T1. */
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align);
@@ -69,9 +83,9 @@ void lower_restore_flags(struct lower *l);
 /* jcc to a callout of the running instruction. */
 void lower_slow(struct lower *l, unsigned cc, bool flags_saved);
 
-/* encode.c: the running instruction with other register numbers, its memory operand at [T0]. */
+/* encode.c: the running instruction with other register numbers, its memory operand at [base]. */
 struct encode_regs {
-    u8 reg, rm, vvvv;
+    u8 reg, rm, vvvv, base;
 };
 void lower_encode(struct lower *l, struct encode_regs r);
 

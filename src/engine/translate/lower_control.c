@@ -32,22 +32,22 @@ void lower_goto(struct lower *l, i64 target, int cc)
 /* [--rsp] = address of the next instruction */
 static void push_return(struct lower *l)
 {
-    emit_lea(&l->e, T0, GUEST_SP, -8);
-    lower_check(l, 8, X86_WRITE, 0);
+    lower_sum(l, T0, GUEST_SP, -(i32)l->word);
+    lower_check(l, l->word, X86_WRITE, 0);
     emit_load(&l->e, T1, AT(page));
-    emit_lea(&l->e, T1, T1, (i32)l->next);
-    emit_guest(&l->e, REX_W, 0x89, T1);
-    emit_lea(&l->e, GUEST_SP, GUEST_SP, -8);
+    lower_sum(l, T1, T1, (i32)l->next);
+    emit_guest(&l->e, lower_w(l), 0x89, T1);
+    lower_sum(l, GUEST_SP, GUEST_SP, -(i32)l->word);
 }
 
 static void load_target(struct lower *l)
 {
     if (l->i->flags & X86_I_MEM) {
         lower_address(l);
-        lower_check(l, 8, X86_READ, 0);
-        emit_guest(&l->e, REX_W, 0x8b, T0);
+        lower_check(l, l->word, X86_READ, 0);
+        emit_guest(&l->e, lower_w(l), 0x8b, T0);
     } else {
-        emit_move(&l->e, T0, lower_gpr(l, l->i->rm, T0));
+        emit_rr(&l->e, lower_w(l), 0x8b, T0, lower_gpr(l, l->i->rm, T0));
     }
 }
 
@@ -66,7 +66,7 @@ static bool call(struct lower *l, bool direct, i64 target)
     }
     emit_load(&l->e, T0, direct ? AT(page) : AT(target));
     if (direct)
-        emit_lea(&l->e, T0, T0, (i32)target);
+        lower_sum(l, T0, T0, (i32)target);
     lower_indirect(l);
     return true;
 }
@@ -86,10 +86,10 @@ static bool jump(struct lower *l, bool direct, i64 target)
 static bool ret(struct lower *l)
 {
     l->keep_saved = true;
-    emit_move(&l->e, T0, GUEST_SP);
-    lower_check(l, 8, X86_READ, 0);
-    emit_guest(&l->e, REX_W, 0x8b, T0);
-    emit_lea(&l->e, GUEST_SP, GUEST_SP, 8 + (i32)(l->i->off_imm ? (u16)l->i->imm : 0));
+    emit_rr(&l->e, lower_w(l), 0x8b, T0, GUEST_SP);
+    lower_check(l, l->word, X86_READ, 0);
+    emit_guest(&l->e, lower_w(l), 0x8b, T0);
+    lower_sum(l, GUEST_SP, GUEST_SP, (i32)(l->word + (l->i->off_imm ? (u16)l->i->imm : 0)));
     lower_indirect(l);
     return true;
 }
@@ -99,7 +99,7 @@ bool lower_control(struct lower *l)
     const struct x86_insn *i = l->i;
     i64 target = (i64)l->next + (i64)i->imm;
     bool direct = x86_forms[i->form].opnd[0].kind == X86_OPND_J;
-    if (i->osz != 8 || (direct && target != (i32)target) ||
+    if (i->osz != l->word || (direct && target != (i32)target) ||
         (!direct && (i->flags & X86_I_MEM) && !lower_has_address(l)))
         return false;
     switch (i->op) {

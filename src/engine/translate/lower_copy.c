@@ -191,13 +191,14 @@ bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned siz
     const struct x86_insn *i = l->i;
     bool memory = i->flags & X86_I_MEM;
     struct homes h = {0};
-    struct encode_regs r = {i->reg, i->rm, i->vvvv};
+    struct encode_regs r = {i->reg, i->rm, i->vvvv, T0};
     if (memory && !lower_has_address(l))
         return false;
     if (f->high_byte) { /* not with a REX prefix */
-        if (memory || ((f->used & ENCODE_REG) && i->reg >= 8) ||
-            ((f->used & ENCODE_RM) && i->rm >= 8))
+        if (((f->used & ENCODE_REG) && i->reg >= 8) || ((f->used & ENCODE_RM) && i->rm >= 8))
             return false;
+        if (memory)
+            r.base = X86_RSI; /* which has no part in an instruction with AH, BH, CH or DH */
         /* Numbers 4 to 7 name high bytes in one operand, and may be the stack pointer in another.
          */
         for (unsigned n = 0; n < 2; n++)
@@ -215,7 +216,11 @@ bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned siz
     /* Always loaded: what is only written may be written in part, or not at all. */
     for (unsigned k = 0; k < h.count; k++)
         emit_load(&l->e, h.home[k].host, AT_GPR(h.home[k].guest));
+    if (r.base != T0)
+        emit_rr(&l->e, REX_W, 0x87, r.base, T0); /* xchg */
     lower_encode(l, r);
+    if (r.base != T0)
+        emit_rr(&l->e, REX_W, 0x87, r.base, T0);
     for (unsigned k = 0; k < h.count; k++)
         if (h.home[k].written)
             emit_store(&l->e, h.home[k].host, AT_GPR(h.home[k].guest));
@@ -234,6 +239,24 @@ static bool lower_lea(struct lower *l)
     return true;
 }
 
+/* MOV between the accumulator and an offset that the instruction holds. */
+static bool move_offset(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    bool store = i->opcode & 2;
+    if (l->word == 4 && i->seg == X86_CS)
+        return false;
+    EMIT(&l->e, 0x49, 0xba); /* mov r10, imm64 */
+    emit32(&l->e, (u32)i->imm);
+    emit32(&l->e, (u32)(i->imm >> 32));
+    lower_add_base(l);
+    lower_check(l, i->osz, store ? X86_WRITE : X86_READ, 0);
+    if (i->osz == 2)
+        emit8(&l->e, 0x66);
+    emit_guest(&l->e, i->osz == 8 ? REX_W : 0, (store ? 0x88 : 0x8a) | (i->opcode & 1), X86_RAX);
+    return true;
+}
+
 bool lower_copy(struct lower *l)
 {
     const struct x86_insn *i = l->i;
@@ -245,6 +268,8 @@ bool lower_copy(struct lower *l)
         return true;
     if (i->op == X86_OP_LEA)
         return lower_lea(l);
+    if (i->op == X86_OP_MOV && i->map == 0 && (i->opcode & 0xfc) == 0xa0)
+        return move_offset(l);
     if (form->cls != X86_CLASS_COPY || !is_copied(i) || !lower_fields(l, false, &f))
         return false;
     unsigned size = 0;

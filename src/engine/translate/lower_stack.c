@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PUSH, POP, LEAVE of 64 bits. The stack pointer moves after the access succeeded. */
+/* PUSH, POP, LEAVE of the mode's words. The stack pointer moves after the access succeeded. */
 #include "engine/translate/lower.h"
 
 static bool push(struct lower *l)
@@ -12,21 +12,21 @@ static bool push(struct lower *l)
         return false;
     if (memory) {
         lower_address(l);
-        lower_check(l, 8, X86_READ, 0);
-        emit_guest(&l->e, REX_W, 0x8b, T1);
+        lower_check(l, l->word, X86_READ, 0);
+        emit_guest(&l->e, lower_w(l), 0x8b, T1);
         emit_store(&l->e, T1, AT(target));
     }
-    emit_lea(&l->e, T0, GUEST_SP, -8);
-    lower_check(l, 8, X86_WRITE, 0);
+    lower_sum(l, T0, GUEST_SP, -(i32)l->word);
+    lower_check(l, l->word, X86_WRITE, 0);
     if (immediate) {
-        emit_guest(&l->e, REX_W, 0xc7, 0);
+        emit_guest(&l->e, lower_w(l), 0xc7, 0);
         emit32(&l->e, (u32)i->imm);
     } else {
         if (memory)
             emit_load(&l->e, T1, AT(target));
-        emit_guest(&l->e, REX_W, 0x89, memory ? (unsigned)T1 : lower_gpr(l, i->rm, T1));
+        emit_guest(&l->e, lower_w(l), 0x89, memory ? (unsigned)T1 : lower_gpr(l, i->rm, T1));
     }
-    emit_lea(&l->e, GUEST_SP, GUEST_SP, -8);
+    lower_sum(l, GUEST_SP, GUEST_SP, -(i32)l->word);
     return true;
 }
 
@@ -36,30 +36,30 @@ static bool pop(struct lower *l)
     if (x86_forms[i->form].opnd[0].kind == X86_OPND_FIX || (i->flags & X86_I_MEM) ||
         i->rm == X86_RSP)
         return false;
-    emit_move(&l->e, T0, GUEST_SP);
-    lower_check(l, 8, X86_READ, 0);
+    emit_rr(&l->e, lower_w(l), 0x8b, T0, GUEST_SP);
+    lower_check(l, l->word, X86_READ, 0);
     if (is_homed(i->rm)) {
-        emit_guest(&l->e, REX_W, 0x8b, T1);
+        emit_guest(&l->e, lower_w(l), 0x8b, T1);
         emit_store(&l->e, T1, AT_GPR(i->rm));
     } else {
-        emit_guest(&l->e, REX_W, 0x8b, i->rm);
+        emit_guest(&l->e, lower_w(l), 0x8b, i->rm);
     }
-    emit_lea(&l->e, GUEST_SP, GUEST_SP, 8);
+    lower_sum(l, GUEST_SP, GUEST_SP, (i32)l->word);
     return true;
 }
 
 static bool leave(struct lower *l)
 {
-    emit_move(&l->e, T0, X86_RBP);
-    lower_check(l, 8, X86_READ, 0);
-    emit_lea(&l->e, GUEST_SP, X86_RBP, 8);
-    emit_guest(&l->e, REX_W, 0x8b, X86_RBP);
+    emit_rr(&l->e, lower_w(l), 0x8b, T0, X86_RBP);
+    lower_check(l, l->word, X86_READ, 0);
+    lower_sum(l, GUEST_SP, X86_RBP, (i32)l->word);
+    emit_guest(&l->e, lower_w(l), 0x8b, X86_RBP);
     return true;
 }
 
 bool lower_stack(struct lower *l)
 {
-    if (l->i->osz != 8)
+    if (l->i->osz != l->word)
         return false;
     switch (l->i->op) {
     case X86_OP_PUSH: return push(l);

@@ -33,6 +33,14 @@ static void check_live(struct lower *l)
     l->vector_known = true;
 }
 
+static bool has_register_in_immediate(const struct x86_insn *i)
+{
+    for (unsigned n = 0; n < X86_OPND_MAX; n++)
+        if (x86_forms[i->form].opnd[n].kind == X86_OPND_L)
+            return true;
+    return false;
+}
+
 bool lower_vector(struct lower *l)
 {
     const struct x86_insn *i = l->i;
@@ -44,7 +52,10 @@ bool lower_vector(struct lower *l)
     bool memory = i->flags & X86_I_MEM;
     if ((memory && (!st->bytes || !lower_has_address(l))) || f.high_byte)
         return false;
-    if ((i->flags & X86_I_EVEX) && f.used)
+    if ((i->flags & X86_I_EVEX) && (f.used || l->word == 4))
+        return false;
+    /* Register numbers outside of ModRM: 32-bit code has eight, and the fourth bit says nothing. */
+    if (l->word == 4 && i->off_imm && (i->imm & 0x80) && has_register_in_immediate(i))
         return false;
     if (memory && ((f.used & ENCODE_RM) || __builtin_popcount(f.used) > 1))
         return false;

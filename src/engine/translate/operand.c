@@ -46,7 +46,9 @@ static i64 rip_displacement(const struct lower *l)
 bool lower_has_address(const struct lower *l)
 {
     const struct x86_insn *i = l->i;
-    if (i->asz == 2 || (i->index != X86_NO_REG && i->index >= 16))
+    if (i->index != X86_NO_REG && i->index >= 16)
+        return false;
+    if (l->word == 4 && i->seg == X86_CS) /* cannot be written, at most read */
         return false;
     return i->base != X86_REG_RIP || rip_displacement(l) == (i32)rip_displacement(l);
 }
@@ -65,6 +67,13 @@ static void emit_lea_full(struct emit *e, unsigned w, unsigned to, unsigned base
     emit32(e, (u32)disp);
 }
 
+static void emit_movzx16(struct emit *e, unsigned reg)
+{
+    emit8(e, 0x40 | (reg >> 3) << 2 | reg >> 3);
+    EMIT(e, 0x0f, 0xb7);
+    emit8(e, 0xc0 | (reg & 7) << 3 | (reg & 7));
+}
+
 void lower_offset(struct lower *l, unsigned to, unsigned w)
 {
     const struct x86_insn *i = l->i;
@@ -80,16 +89,39 @@ void lower_offset(struct lower *l, unsigned to, unsigned w)
     if (index != X86_NO_REG)
         index = lower_gpr(l, index, T1);
     emit_lea_full(&l->e, w, to, base, index, index == X86_NO_REG ? 1 : i->scale, disp);
+    if (i->asz == 2)
+        emit_movzx16(&l->e, to);
 }
 
 void lower_address(struct lower *l)
 {
     const struct x86_insn *i = l->i;
     lower_offset(l, T0, i->asz == 8 ? REX_W : 0);
-    if (i->seg == X86_FS || i->seg == X86_GS) {
-        emit_load(&l->e, T1, AT(soft.cpu.s.seg[0].base) + (i32)sizeof(struct x86_segment) * i->seg);
-        EMIT(&l->e, 0x4f, 0x8d, 0x14, 0x1a); /* lea r10, [r10 + r11] */
-    }
+    lower_add_base(l);
+}
+
+/* The other segments are flat, or nothing is translated. FS and GS often hold what another process
+ * uses; what can't be accessed without a look at its limit is left to the callout. */
+static void check_unlimited(struct lower *l, unsigned seg)
+{
+    if (l->flags_live && !l->flags_saved)
+        lower_save_flags(l);
+    l->flags_saved = l->flags_live;                        /* lower_check() restores them */
+    emit_state(&l->e, 0, 0xf6, 0, AT(soft.cpu.unlimited)); /* test byte [..], imm8 */
+    emit8(&l->e, 1u << seg);
+    lower_slow(l, CC_E, l->flags_live);
+}
+
+void lower_add_base(struct lower *l)
+{
+    unsigned seg = l->i->seg;
+    if (seg != X86_FS && seg != X86_GS)
+        return;
+    if (l->word == 4)
+        check_unlimited(l, seg);
+    emit_load(&l->e, T1, AT(soft.cpu.s.seg[0].base) + (i32)sizeof(struct x86_segment) * (i32)seg);
+    emit8(&l->e, 0x47 | lower_w(l)); /* lea r10, [r10 + r11] */
+    EMIT(&l->e, 0x8d, 0x14, 0x1a);
 }
 
 void lower_slow(struct lower *l, unsigned cc, bool flags_saved)

@@ -9,10 +9,24 @@ static struct translator *translator_of(struct soft *sv)
     return (struct translator *)(void *)sv;
 }
 
+/* 32-bit code whose addresses are linear, limits none. */
+static bool is_flat_32(const struct x86_cpu *cpu)
+{
+    enum { DATA = 1 << X86_ES | 1 << X86_SS | 1 << X86_DS };
+    const struct x86_segment *cs = &cpu->s.seg[X86_CS];
+    return cpu->mode == X86_MODE32 && cpu->stack_size == 4 && !cpu->real &&
+           (cpu->flat & DATA) == DATA && cs->base == 0 && cs->limit == 0xffffffff;
+}
+
 /* What of the processor's state translations have built in, beside the key of the block. */
 static u8 environment(const struct x86_cpu *cpu)
 {
     u8 env = cpu->tlb_index | (u8)(cpu->cpl << ENV_CPL_SHIFT);
+    if (cpu->mode != X86_MODE64) {
+        if (!is_flat_32(cpu))
+            return X86_TLB_CHECKED;
+        env |= ENV_32;
+    }
     u64 cr0 = cpu->s.cr0, cr4 = cpu->s.cr4, xcr0 = cpu->s.xcr0;
     if (cr0 & X86_CR0_TS)
         return env;
@@ -58,7 +72,7 @@ int translate_callout(struct translator *t, u32 name)
     bool vectors = cpu->vector_live;
     flags_out(t);
     cpu->fault_rip = t->page + (name & (PAGE_SIZE - 1));
-    cpu->s.rip = cpu->fault_rip + i->len;
+    cpu->s.rip = (cpu->fault_rip + i->len) & cpu->rip_mask;
     int r = i->exec(cpu, i);
     cpu->retired++;
     if (likely(r == X86_OK)) {
@@ -147,8 +161,7 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if (t->soft.cpu.mode != X86_MODE64 || b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED ||
-        ++b->heat < HOT || !has_room(t))
+    if (b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < HOT || !has_room(t))
         return NULL;
     b->heat = 0;
     if (b->translation) {

@@ -83,7 +83,7 @@ static void translate_vcpu_fini(struct vcpu *v)
 
 const struct engine_ops engine_translate = {
     .name = "translate",
-    .description = "translator: most 64-bit code runs on the host's processor as it is",
+    .description = "translator: most code runs on the host's processor as it is",
     .caps = ENGINE_SMP | ENGINE_SINGLE_STEP | ENGINE_INTERCEPT,
     .probe = translate_probe,
     .model = translate_model,

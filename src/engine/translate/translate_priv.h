@@ -32,12 +32,14 @@ enum exit_kind {
 
 /* What translations depend on beside a block's bytes and key; part of the indirect table's tag. */
 enum {
-    ENV_TLB = 7, /* enum x86_tlb_index of data accesses */
+    ENV_TLB = 3, /* enum x86_tlb_index of data accesses; X86_TLB_CHECKED: nothing is translated */
+    ENV_32 = 1 << 2, /* 32-bit code in flat segments */
     ENV_SSE = 1 << 3,
     ENV_VEX = 1 << 4,
     ENV_EVEX = 1 << 5, /* vector instructions are enabled */
     ENV_CPL_SHIFT = 6,
 };
+_Static_assert(X86_TLB_COUNT - 1 == ENV_TLB, "it has two bits");
 
 struct translation {
     const u8 *entry;      /* for links forward */

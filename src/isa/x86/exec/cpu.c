@@ -19,12 +19,12 @@ void x86_cpu_init(struct x86_cpu *cpu, const struct x86_ops *ops, void *owner,
     x86_cpu_derive(cpu);
 }
 
-/* A segment whose data accesses need no look at base, limit and type. */
-static bool is_flat(const struct x86_segment *s)
+/* A segment whose data accesses need no look at limit and type. */
+static bool is_unlimited(const struct x86_segment *s)
 {
     unsigned need = X86_SEG_P | X86_SEG_S | X86_SEG_WRITABLE;
     unsigned bad = X86_SEG_CODE | X86_SEG_CONFORMING | X86_SEG_UNUSABLE;
-    return s->base == 0 && s->limit == 0xffffffff && (s->attr & (need | bad)) == need;
+    return s->limit == 0xffffffff && (s->attr & (need | bad)) == need;
 }
 
 void x86_cpu_derive_privilege(struct x86_cpu *cpu)
@@ -54,10 +54,15 @@ void x86_cpu_derive(struct x86_cpu *cpu)
     cpu->cpl = cpu->real ? 0 : cpu->vm86 ? 3 : ss >> X86_SEG_DPL_SHIFT & 3;
     cpu->stack_size = cpu->mode == X86_MODE64 ? 8 : ss & X86_SEG_DB ? 4 : 2;
     cpu->rip_mask = cpu->mode == X86_MODE64 ? ~(u64)0 : 0xffffffff;
-    cpu->flat = 0;
-    for (unsigned i = 0; i < X86_SREG_COUNT; i++)
-        if (cpu->mode == X86_MODE64 ? i != X86_FS && i != X86_GS : is_flat(&s->seg[i]))
+    cpu->flat = cpu->unlimited = 0;
+    for (unsigned i = 0; i < X86_SREG_COUNT; i++) {
+        bool wide = cpu->mode == X86_MODE64;
+        if (!wide && !is_unlimited(&s->seg[i]))
+            continue;
+        cpu->unlimited |= (u8)(1 << i);
+        if (wide ? i != X86_FS && i != X86_GS : s->seg[i].base == 0)
             cpu->flat |= (u8)(1 << i);
+    }
     x86_debug_derive(cpu);
     x86_cpu_derive_privilege(cpu);
 }

@@ -139,8 +139,9 @@ struct x86_cpu {
     u8 align_check; /* #AC is armed: CR0.AM, EFLAGS.AC, CPL 3 */
     u8 data_breaks; /* bit per debug register that watches data or ports */
     u8 code_breaks; /* bit per debug register that watches execution */
-    u8 flat;      /* bit per x86_sreg: base 0, no limit or attribute check needed for data access */
-    u64 rip_mask; /* 0xffffffff outside 64-bit mode */
+    u8 unlimited;   /* bit per x86_sreg: no limit or attribute check needed for data access */
+    u8 flat;        /* the same with base 0 */
+    u64 rip_mask;   /* 0xffffffff outside 64-bit mode */
 
     struct x86_event fault; /* set with X86_EXCEPTION */
     u64 fault_rip;          /* of the running instruction */
