@@ -94,14 +94,22 @@ static int each_line(const char *path, struct cgroup_host *host,
     return 0;
 }
 
-int cgroup_host_read(struct cgroup_host *host, struct err *e)
+/* Read once: where the host mounts its groups does not change under a command, and the table of
+ * mounts grows with every container. */
+int cgroup_host_read(const struct cgroup_host **out, struct err *e)
 {
-    host->n = 0;
+    static struct cgroup_host host;
+    static bool known;
     int r;
-    if ((r = each_line("/proc/self/mountinfo", host, add_mount, e)) ||
-        (r = each_line("/proc/self/cgroup", host, add_own_path, e)))
-        return r;
-    host->pure_v2 = host->n == 1 && host->h[0].v2;
+    if (!known) {
+        host.n = 0;
+        if ((r = each_line("/proc/self/mountinfo", &host, add_mount, e)) ||
+            (r = each_line("/proc/self/cgroup", &host, add_own_path, e)))
+            return r;
+        host.pure_v2 = host.n == 1 && host.h[0].v2;
+        known = true;
+    }
+    *out = &host;
     return 0;
 }
 
@@ -139,7 +147,7 @@ int cgroup_path(const char *wanted, const char *id, char **out, struct err *e)
                        "cgroupsPath `%s` has the form of the systemd manager: `slice:prefix:name`",
                        wanted);
     char *path = wanted && *wanted ? print_new("/%s", wanted + strspn(wanted, "/"))
-                                   : print_new("/doppel-oci/%s", id);
+                                   : print_new("/doppel-oci-%s", id);
     if (!path)
         return err_set(e, -ENOMEM, "out of memory");
     for (char *p = path; (p = strstr(p, "/.."));) {
@@ -165,12 +173,8 @@ static int inherit_cpuset(int parent, int group, struct err *e)
 {
     static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
-        auto_c_free char *mine = NULL, *theirs = NULL;
-        int r = file_read(group, files[i], 65536, &mine, e);
-        if (r)
-            return r;
-        if (mine[0] && mine[0] != '\n')
-            continue;
+        auto_c_free char *theirs = NULL;
+        int r;
         if ((r = file_read(parent, files[i], 65536, &theirs, e)) ||
             (r = file_write(group, files[i], theirs, e)))
             return r;
@@ -195,14 +199,25 @@ static void enable_controllers(int dir)
     }
 }
 
+static int check_empty(int dir, const char *full, struct err *e)
+{
+    auto_c_free char *procs = NULL;
+    int r = file_read(dir, "cgroup.procs", 1 << 20, &procs, e);
+    if (!r && procs[0])
+        r = err_set(e, -EBUSY, "control group `%s` already holds processes", full);
+    return r;
+}
+
 static int make_in(const struct cgroup_hierarchy *h, const char *path, struct err *e)
 {
     char full[768];
     size_t n = (size_t)snprintf(full, sizeof full, "%s%s", h->mount, path);
     bool cpuset = !h->v2 && has_controller(h->controllers, "cpuset");
-    int dir = open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
+    bool plain = !h->v2 && !cpuset; /* nothing to hand down: levels need not be opened */
+    auto_close int dir = plain ? -1 : open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!plain && dir < 0)
         return fail(e, "open `%s`", h->mount);
+    bool fresh = false;
     for (size_t i = strlen(h->mount) + 1; i <= n; i++) {
         if (full[i] != '/' && full[i])
             continue;
@@ -210,28 +225,25 @@ static int make_in(const struct cgroup_hierarchy *h, const char *path, struct er
         full[i] = '\0';
         if (h->v2)
             enable_controllers(dir);
-        int r =
-            mkdir(full, 0755) && errno != EEXIST ? fail(e, "create control group `%s`", full) : 0;
-        int next = r ? -1 : open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (!r && next < 0)
-            r = fail(e, "open control group `%s`", full);
-        if (!r && cpuset)
-            r = inherit_cpuset(dir, next, e);
-        close(dir);
-        dir = next;
-        full[i] = kept;
-        if (r) {
-            if (next >= 0)
-                close(next);
-            return r;
+        fresh = !mkdir(full, 0755);
+        if (!fresh && errno != EEXIST)
+            return fail(e, "create control group `%s`", full);
+        if (!plain) {
+            int next = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+            if (next < 0)
+                return fail(e, "open control group `%s`", full);
+            int r = cpuset && fresh ? inherit_cpuset(dir, next, e) : 0;
+            close(dir);
+            dir = next;
+            if (r)
+                return r;
         }
+        full[i] = kept;
     }
-    auto_c_free char *procs = NULL;
-    int r = file_read(dir, "cgroup.procs", 1 << 20, &procs, e);
-    if (!r && procs[0])
-        r = err_set(e, -EBUSY, "control group `%s` already holds processes", full);
-    close(dir);
-    return r;
+    if (fresh)
+        return 0;
+    auto_close int group = cgroup_open(h, path, e);
+    return group < 0 ? group : check_empty(group, full, e);
 }
 
 static bool is_lack(int r)
@@ -249,30 +261,71 @@ int cgroup_create(const struct cgroup_host *host, const char *path, bool may_lac
     return 0;
 }
 
-int cgroup_join(const struct cgroup_host *host, const char *path, pid_t pid, bool may_lack,
-                struct err *e)
+int cgroup_doors_open(const struct cgroup_host *host, const char *path, const char *path_v2,
+                      bool may_lack, struct cgroup_doors *d, struct err *e)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%d", (int)pid);
+    *d = (struct cgroup_doors){.v2 = -1, .v2_procs = -1};
     for (unsigned i = 0; i < host->n; i++) {
-        auto_close int dir = cgroup_open(&host->h[i], path, e);
-        int r = dir < 0 ? dir : file_write(dir, "cgroup.procs", text, e);
-        if (r && !(may_lack && is_lack(r)))
+        const struct cgroup_hierarchy *h = &host->h[i];
+        char full[768];
+        snprintf(full, sizeof full, "%s%s/%s", h->mount, h->v2 ? path_v2 : path,
+                 h->v2 ? "cgroup.procs" : "tasks");
+        int fd = open(full, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 && may_lack && is_lack(-errno))
+            continue;
+        if (fd < 0) {
+            int r = fail(e, "open control group `%s`", full);
+            cgroup_doors_close(d);
             return r;
+        }
+        if (!h->v2) {
+            d->v1[d->n++] = fd;
+            continue;
+        }
+        d->v2_procs = fd;
+        d->v2 = cgroup_open(h, path_v2, e);
+        if (d->v2 < 0) {
+            int r = d->v2;
+            cgroup_doors_close(d);
+            return r;
+        }
     }
+    return 0;
+}
+
+void cgroup_doors_close(struct cgroup_doors *d)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        close(d->v1[i]);
+    if (d->v2 >= 0)
+        close(d->v2);
+    if (d->v2_procs >= 0)
+        close(d->v2_procs);
+    *d = (struct cgroup_doors){.v2 = -1, .v2_procs = -1};
+}
+
+/* One's own thread alone is moved without the lock that stops every fork of the host: taking that
+ * lock costs an RCU grace period, many milliseconds on a host where nobody just took it. */
+int cgroup_enter(const struct cgroup_doors *d, bool v2, struct err *e)
+{
+    for (unsigned i = 0; i < d->n; i++)
+        if (write(d->v1[i], "0", 1) != 1)
+            return fail(e, "join a control group");
+    if (v2 && d->v2_procs >= 0 && write(d->v2_procs, "0", 1) != 1)
+        return fail(e, "join a control group");
     return 0;
 }
 
 /* The frozen state lives in the freezer of version 1 or in every group of version 2. */
 static int open_freezer(const char *path, bool *v2, struct err *e)
 {
-    struct cgroup_host host;
+    const struct cgroup_host *host;
     int r = cgroup_host_read(&host, e);
     if (r)
         return r;
-    const struct cgroup_hierarchy *h = cgroup_find(&host, "freezer");
+    const struct cgroup_hierarchy *h = cgroup_find(host, "freezer");
     if (!h || h->v2)
-        h = cgroup_v2(&host);
+        h = cgroup_v2(host);
     if (!h)
         return err_set(e, -ENOTSUP, "no freezer control group is mounted");
     *v2 = h->v2;
@@ -281,7 +334,7 @@ static int open_freezer(const char *path, bool *v2, struct err *e)
 
 bool cgroup_is_frozen(const char *path)
 {
-    bool v2;
+    bool v2 = false;
     auto_close int dir = open_freezer(path, &v2, NULL);
     auto_c_free char *text = NULL;
     if (dir < 0 || file_read(dir, v2 ? "cgroup.freeze" : "freezer.state", 64, &text, NULL))
@@ -306,7 +359,7 @@ static bool freeze_settled(int dir, bool v2, bool freeze)
 
 int cgroup_freeze(const char *path, bool freeze, struct err *e)
 {
-    bool v2;
+    bool v2 = false;
     auto_close int dir = open_freezer(path, &v2, e);
     if (dir < 0)
         return dir;
@@ -383,10 +436,10 @@ static int collect(int parent, const char *name, int dir, void *ctx)
 
 /* One hierarchy is enough: all hold the same processes. The pids controller's if there is one,
  * since processes may move themselves in a delegated version 2 tree. */
-static int open_group(const char *path, struct cgroup_host *host, int *parent, const char **name,
-                      struct err *e)
+static int open_group(const char *path, int *parent, const char **name, struct err *e)
 {
-    int r = cgroup_host_read(host, e);
+    const struct cgroup_host *host;
+    int r = cgroup_host_read(&host, e);
     if (r)
         return r;
     const struct cgroup_hierarchy *h = cgroup_find(host, "pids");
@@ -408,11 +461,10 @@ static int open_group(const char *path, struct cgroup_host *host, int *parent, c
 
 int cgroup_pids(const char *path, pid_t **out, size_t *n, struct err *e)
 {
-    struct cgroup_host host;
     struct pid_list l = {0};
     const char *name = NULL;
     auto_close int parent = -1;
-    int r = open_group(path, &host, &parent, &name, e);
+    int r = open_group(path, &parent, &name, e);
     if (!r && (r = walk_groups(parent, name, 64, collect, &l)))
         err_set(e, r, "read the processes of control group `%s`: %s", path, err_name(r));
     if (r) {
@@ -426,9 +478,9 @@ int cgroup_pids(const char *path, pid_t **out, size_t *n, struct err *e)
 
 int cgroup_kill(const char *path, int signal, struct err *e)
 {
-    struct cgroup_host host;
-    if (signal == SIGKILL && !cgroup_host_read(&host, e) && host.pure_v2) {
-        auto_close int dir = cgroup_open(&host.h[0], path, NULL);
+    const struct cgroup_host *host;
+    if (signal == SIGKILL && !cgroup_host_read(&host, e) && host->pure_v2) {
+        auto_close int dir = cgroup_open(&host->h[0], path, NULL);
         if (dir >= 0 && !file_write(dir, "cgroup.kill", "1", NULL))
             return 0;
     }
@@ -441,6 +493,7 @@ int cgroup_kill(const char *path, int signal, struct err *e)
     return r;
 }
 
+/* Whatever is still in a group that is to go is killed: again and again, since it may fork. */
 static int remove_one(int parent, const char *name, int dir, void *ctx)
 {
     for (unsigned i = 0; i < 200; i++) {
@@ -448,6 +501,11 @@ static int remove_one(int parent, const char *name, int dir, void *ctx)
             return 0;
         if (errno != EBUSY)
             return -errno;
+        struct pid_list l = {0};
+        if (!add_pids(dir, &l))
+            for (size_t k = 0; k < l.n; k++)
+                kill(l.pid[k], SIGKILL);
+        free(l.pid);
         pause_ms(i < 10 ? 1 : 10); /* a killed process leaves the group when it is reaped */
     }
     return -EBUSY;
@@ -455,19 +513,20 @@ static int remove_one(int parent, const char *name, int dir, void *ctx)
 
 int cgroup_remove(const char *path, struct err *e)
 {
-    struct cgroup_host host;
+    const struct cgroup_host *host;
     int r = cgroup_host_read(&host, e), worst = r;
-    for (unsigned i = 0; !r && i < host.n; i++) {
+    bool thawed = false;
+    for (unsigned i = 0; !r && i < host->n; i++) {
         char full[768];
-        snprintf(full, sizeof full, "%s%s", host.h[i].mount, path);
+        snprintf(full, sizeof full, "%s%s", host->h[i].mount, path);
+        if (!rmdir(full) || errno == ENOENT)
+            continue; /* nearly always: no groups below, and everybody has left */
+        if (!thawed && cgroup_is_frozen(path)) /* frozen processes do not die */
+            (void)!cgroup_freeze(path, false, NULL);
+        thawed = true;
         int one = walk_groups(AT_FDCWD, full, 64, remove_one, NULL);
         if (one && one != -EACCES && one != -EPERM && one != -EROFS)
             worst = err_set(e, one, "remove control group `%s`: %s", full, err_name(one));
-        /* The folder we made around it, when it was the last in there. */
-        if (!strncmp(path, "/doppel-oci/", 12)) {
-            snprintf(full, sizeof full, "%s/doppel-oci", host.h[i].mount);
-            rmdir(full);
-        }
     }
     return worst;
 }

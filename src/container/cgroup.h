@@ -21,7 +21,7 @@ struct cgroup_host {
     bool pure_v2; /* version 2 alone */
 };
 
-int cgroup_host_read(struct cgroup_host *host, struct err *e) must_check;
+int cgroup_host_read(const struct cgroup_host **out, struct err *e) must_check;
 /* The hierarchy with a controller; NULL. */
 const struct cgroup_hierarchy *cgroup_find(const struct cgroup_host *host, const char *controller);
 const struct cgroup_hierarchy *cgroup_v2(const struct cgroup_host *host);
@@ -33,8 +33,17 @@ int cgroup_path(const char *wanted, const char *id, char **out, struct err *e) m
 /* Makes the directories. -EBUSY when a group of that path holds processes already. */
 int cgroup_create(const struct cgroup_host *host, const char *path, bool may_lack,
                   struct err *e) must_check;
-int cgroup_join(const struct cgroup_host *host, const char *path, pid_t pid, bool may_lack,
-                struct err *e) must_check;
+/* Descriptors with which a new process joins a group: opened outside, used inside. */
+struct cgroup_doors {
+    int v1[CGROUP_HIERARCHIES]; /* `tasks` of each version 1 hierarchy */
+    unsigned n;
+    int v2, v2_procs; /* the directory, for clone3, and its cgroup.procs; -1: none */
+};
+int cgroup_doors_open(const struct cgroup_host *host, const char *path, const char *path_v2,
+                      bool may_lack, struct cgroup_doors *d, struct err *e) must_check;
+void cgroup_doors_close(struct cgroup_doors *d);
+/* Moves the calling thread; v2: there too, because clone3 could not. */
+int cgroup_enter(const struct cgroup_doors *d, bool v2, struct err *e) must_check;
 /* linux.resources; members that the kernel lacks are refused. devices: as cgroup_devices.h says. */
 int cgroup_set(const struct cgroup_host *host, const char *path, json_t *resources,
                struct err *e) must_check;

@@ -105,11 +105,11 @@ static json_t *memory_stats(const struct reader *q)
 
 int cgroup_stats(const char *path, json_t **out, struct err *e)
 {
-    struct cgroup_host host;
+    const struct cgroup_host *host;
     int r = cgroup_host_read(&host, e);
     if (r)
         return r;
-    struct reader q = {&host, path};
+    struct reader q = {host, path};
     json_int_t pids_limit = number_of(&q, "pids", "pids.max", "pids.max");
     *out = json_pack("{sososo}", "cpu", cpu_stats(&q), "memory", memory_stats(&q), "pids",
                      json_pack("{sIsI}", "current",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONFIG_MAX = 16 << 20, ARRAY_MAX = 1 << 16 };
+enum { ARRAY_MAX = 1 << 16 };
 
 const char *const hook_names[HOOK_KINDS] = {"prestart",       "createRuntime", "createContainer",
                                             "startContainer", "poststart",     "poststop"};

@@ -139,6 +139,7 @@ struct config {
 };
 
 /* Parses text (n bytes). On failure nothing is kept. */
+enum { CONFIG_MAX = 16 << 20 };
 int config_parse(struct config *c, const char *text, size_t n, struct err *e) must_check;
 int config_load(struct config *c, int dir, const char *path, struct err *e) must_check;
 /* A process object alone: of exec --process. Memory belongs to c. */

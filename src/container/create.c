@@ -34,10 +34,11 @@ struct creation {
     struct state state;
     struct container_dir dir;
     struct seccomp_program seccomp;
-    struct cgroup_host cgroups;
+    struct cgroup_doors doors;
     struct inner inner;
     struct spawn spawn;
     struct supervision supervision;
+    char *config_text;
     json_t *inner_state;
     int *prepared;
     int terminal; /* run in the foreground: our end of the console connection, later the master */
@@ -69,8 +70,9 @@ static int read_bundle(struct creation *c, struct err *e)
         return fail(e, "bundle `%s`", o->bundle);
     if (chdir(bundle))
         return fail(e, "bundle `%s`", bundle);
-    int r = config_load(&c->config, AT_FDCWD, o->config ? o->config : "config.json", e);
-    if (r)
+    int r =
+        file_read(AT_FDCWD, o->config ? o->config : "config.json", CONFIG_MAX, &c->config_text, e);
+    if (r || (r = config_parse(&c->config, c->config_text, strlen(c->config_text), e)))
         return r;
     char *rootfs = realpath(c->config.root, NULL);
     if (!rootfs)
@@ -116,10 +118,9 @@ static int check(struct creation *c, struct err *e)
 /* The copy is what exec, update and the late hooks read: the bundle may change. */
 static int keep_config(struct creation *c, struct err *e)
 {
-    auto_c_free char *text = json_dumps(c->config.json, JSON_COMPACT);
     auto_close int fd =
         openat(c->dir.fd, "config.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int r = !text ? -ENOMEM : fd < 0 ? -errno : write_all(fd, text, strlen(text));
+    int r = fd < 0 ? -errno : write_all(fd, c->config_text, strlen(c->config_text));
     return r ? err_set(e, r, "keep the configuration: %s", err_name(r)) : 0;
 }
 
@@ -135,6 +136,8 @@ static int record(struct creation *c, struct err *e)
     s->owner = owner_name();
     s->annotations = json_incref(c->config.annotations);
     s->creator = getpid();
+    s->own_pids = c->config.ns[NS_PID].wanted && !c->config.ns[NS_PID].path;
+    s->late_hooks = c->config.hooks[HOOK_POSTSTART].n || c->config.hooks[HOOK_POSTSTOP].n;
     if ((r = process_start_time(s->creator, &s->creator_start)))
         return err_set(e, r, "read the own start time");
     if (!c->rt->cgroups_disabled && (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
@@ -146,9 +149,7 @@ static int record(struct creation *c, struct err *e)
     c->inner.start = openat(c->dir.fd, "start", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (c->inner.start < 0 || flock(c->inner.start, LOCK_EX))
         return fail(e, "lock the start FIFO");
-    c->inner.failures =
-        openat(c->dir.fd, "failure", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    return c->inner.failures < 0 ? fail(e, "create the failure file") : 0;
+    return 0;
 }
 
 /* An ordinary user can often not make control groups: limits are then an error, the absence of a
@@ -157,21 +158,23 @@ static int make_cgroups(struct creation *c, struct err *e)
 {
     struct state *s = &c->state;
     json_t *resources = c->config.resources;
+    const struct cgroup_host *host;
     int r;
     if (!s->cgroup)
         return 0;
-    if ((r = cgroup_host_read(&c->cgroups, e)))
+    if ((r = cgroup_host_read(&host, e)))
         return r;
-    r = c->cgroups.n ? cgroup_create(&c->cgroups, s->cgroup, c->rootless, e)
-                     : err_set(e, -ENOTSUP, "no control group hierarchy is mounted");
+    r = host->n ? cgroup_create(host, s->cgroup, c->rootless, e)
+                : err_set(e, -ENOTSUP, "no control group hierarchy is mounted");
     if (r)
         return r;
     c->cgroup_made = true;
-    if (resources && (r = cgroup_set(&c->cgroups, s->cgroup, resources, e)))
+    if (resources && (r = cgroup_set(host, s->cgroup, resources, e)))
         return err_wrap(e, "control group");
-    if (!c->rootless && (r = cgroup_set_devices(&c->cgroups, s->cgroup, resources, e)))
+    if (!c->rootless && (r = cgroup_set_devices(host, s->cgroup, resources, e)))
         return err_wrap(e, "control group");
-    return 0;
+    c->inner.doors = &c->doors;
+    return cgroup_doors_open(host, s->cgroup, s->cgroup, c->rootless, &c->doors, e);
 }
 
 static int prepare_inner(struct creation *c, struct err *e)
@@ -276,10 +279,12 @@ static int start_init(struct creation *c, struct err *e)
     c->state.pid = c->supervision.pid;
     if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
         return err_set(e, r, "the container's process died at once");
-    if ((r = state_save(&c->state, &c->dir, e)) || (r = describe_for_agent(c, e)) ||
-        (r = set_oom_score(c, e)) ||
-        (c->cgroup_made &&
-         (r = cgroup_join(&c->cgroups, c->state.cgroup, c->state.pid, c->rootless, e))))
+    /* Hooks may ask for the state. To clean up after us nobody needs the pid yet: the process ends
+     * when the channel closes, and until then its group names it. */
+    bool hooks = c->config.hooks[HOOK_PRESTART].n || c->config.hooks[HOOK_CREATE_RUNTIME].n ||
+                 c->config.hooks[HOOK_CREATE_CONTAINER].n;
+    if ((hooks && (r = state_save(&c->state, &c->dir, e))) || (r = describe_for_agent(c, e)) ||
+        (r = set_oom_score(c, e)))
         return r;
     if ((r = supervise_finish(&c->supervision, &c->config, &how, run_early_hooks, c, e)))
         return r;
@@ -328,13 +333,15 @@ static void creation_free(struct creation *c)
         if (c->prepared[i] >= 0)
             close(c->prepared[i]);
     free(c->prepared);
-    int fds[] = {c->inner.start,         c->inner.failures,      c->inner.console,
-                 c->inner.seccomp_agent, c->supervision.channel, c->terminal};
+    int fds[] = {c->inner.start, c->inner.console, c->inner.seccomp_agent, c->supervision.channel,
+                 c->terminal};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
     if (c->inner.notify_text && c->inner.notify_text != MAP_FAILED)
         munmap(c->inner.notify_text, NOTIFY_TEXT_SIZE);
+    cgroup_doors_close(&c->doors);
+    free(c->config_text);
     json_decref(c->inner_state);
     seccomp_program_free(&c->seccomp);
     config_free(&c->config);
@@ -348,18 +355,15 @@ static void creation_free(struct creation *c)
 static int create(const struct runtime *rt, const struct create_options *o, pid_t *pid,
                   int *terminal, struct err *e)
 {
-    struct creation c = {.rt = rt,
-                         .options = o,
-                         .dir = {-1, -1, false},
-                         .terminal = -1,
-                         .rootless = geteuid() != 0,
-                         .supervision = {.channel = -1},
-                         .inner = {.channel = -1,
-                                   .start = -1,
-                                   .failures = -1,
-                                   .console = -1,
-                                   .seccomp_agent = -1,
-                                   .foreign = -1}};
+    struct creation c = {
+        .rt = rt,
+        .options = o,
+        .dir = {-1, -1, false},
+        .terminal = -1,
+        .doors = {.v2 = -1, .v2_procs = -1},
+        .rootless = geteuid() != 0,
+        .supervision = {.channel = -1},
+        .inner = {.channel = -1, .start = -1, .console = -1, .seccomp_agent = -1, .foreign = -1}};
     for (unsigned k = 0; k < NS_KINDS; k++)
         c.spawn.join[k] = -1;
     c.spawn.inner = &c.inner;

@@ -102,28 +102,22 @@ static int process_from_options(struct config *c, const struct exec_options *o, 
     return merge_env(c, p, o->env, e);
 }
 
-/* Into the container's group; where it has made groups of its own (version 2 allows processes only
- * in leaves), into the one its init is in. */
-static int join_cgroups(const struct state *s, pid_t pid, bool rootless, struct err *e)
+/* Into the container's group; in version 2, where a container with groups of its own (systemd in
+ * it) has its processes in leaves only, into the one its init is in. */
+static int open_doors(const struct state *s, struct cgroup_doors *doors, struct err *e)
 {
-    struct cgroup_host host;
-    int r;
-    if (!s->cgroup)
-        return 0;
-    if ((r = cgroup_host_read(&host, e)))
-        return r;
-    r = cgroup_join(&host, s->cgroup, pid, rootless, e);
-    if (r != -EBUSY && r != -EOPNOTSUPP)
-        return r;
+    const struct cgroup_host *host;
     char path[48], *save = NULL;
     auto_c_free char *text = NULL;
+    const char *v2 = s->cgroup;
+    int r;
     snprintf(path, sizeof path, "/proc/%d/cgroup", (int)s->pid);
-    if ((r = file_read(AT_FDCWD, path, 65536, &text, e)))
+    if ((r = cgroup_host_read(&host, e)) || (r = file_read(AT_FDCWD, path, 65536, &text, e)))
         return r;
     for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
         if (!strncmp(l, "0::", 3) && !strncmp(l + 3, s->cgroup, strlen(s->cgroup)))
-            return cgroup_join(&host, l + 3, pid, rootless, e);
-    return err_set(e, -EBUSY, "the container's control group takes no processes");
+            v2 = l + 3;
+    return cgroup_doors_open(host, s->cgroup, v2, geteuid() != 0, doors, e);
 }
 
 static int no_hooks(void *ctx, struct err *e)
@@ -137,6 +131,7 @@ struct execution {
     struct state state;
     struct process process;
     struct seccomp_program seccomp;
+    struct cgroup_doors doors;
     json_t *file;
     struct inner inner;
     struct spawn spawn;
@@ -212,6 +207,9 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
     int r;
     if ((r = spawn_prepare_join(&x->spawn, x->state.pid, e)))
         return r;
+    if (x->state.cgroup && (r = open_doors(&x->state, &x->doors, e)))
+        return r;
+    x->inner.doors = x->state.cgroup ? &x->doors : NULL;
     /* The descriptors are of that process; was it still the container's when they were opened? */
     if (!state_alive(&x->state))
         return err_set(e, -ESRCH, "cannot exec in container `%s`: container not running", o->id);
@@ -219,8 +217,6 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         return r;
     pid_t pid = x->supervision.pid;
     if (x->process.cpus_initial && (r = process_set_cpus(pid, x->process.cpus_initial, e)))
-        return r;
-    if ((r = join_cgroups(&x->state, pid, geteuid() != 0, e)))
         return r;
     if (x->process.has_oom_score) {
         snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
@@ -249,6 +245,7 @@ static void execution_free(struct execution *x)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    cgroup_doors_close(&x->doors);
     json_decref(x->file);
     seccomp_program_free(&x->seccomp);
     config_free(&x->config);
@@ -258,16 +255,13 @@ static void execution_free(struct execution *x)
 
 int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status, struct err *e)
 {
-    struct execution x = {.dir = {-1, -1, false},
-                          .root = -1,
-                          .terminal = -1,
-                          .supervision = {.channel = -1},
-                          .inner = {.channel = -1,
-                                    .start = -1,
-                                    .failures = -1,
-                                    .console = -1,
-                                    .seccomp_agent = -1,
-                                    .foreign = -1}};
+    struct execution x = {
+        .dir = {-1, -1, false},
+        .root = -1,
+        .terminal = -1,
+        .doors = {.v2 = -1, .v2_procs = -1},
+        .supervision = {.channel = -1},
+        .inner = {.channel = -1, .start = -1, .console = -1, .seccomp_agent = -1, .foreign = -1}};
     for (unsigned k = 0; k < NS_KINDS; k++)
         x.spawn.join[k] = -1;
     x.spawn.inner = &x.inner;

@@ -108,6 +108,8 @@ static int go(struct inner *in, struct err *e)
         return err_set(e, r ? r : -ECONNRESET, "the runtime has gone");
     if (in->state) /* our own getpid() is another number in a pid namespace */
         json_object_set_new(in->state, "pid", json_integer(p.value));
+    if (in->doors && (r = cgroup_enter(in->doors, in->enter_v2, e)))
+        return r;
     setsid(); /* fails only when we lead a session already */
     umask(0);
     auto_close int proc =
@@ -154,6 +156,6 @@ void inner_main(struct inner *in)
     int r = go(in, &e);
     if (in->channel >= 0)
         (void)!channel_send(in->channel, MSG_ERROR, r, e.text);
-    else if (in->failures >= 0)
-        (void)!write_all(in->failures, e.text, strlen(e.text));
+    else if (in->start >= 0 && !write_all(in->start, "!", 1))
+        (void)!write_all(in->start, e.text, strlen(e.text));
 }

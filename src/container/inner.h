@@ -5,6 +5,7 @@
 #ifndef CONTAINER_INNER_H
 #define CONTAINER_INNER_H
 
+#include "container/cgroup.h"
 #include "container/config.h"
 #include "container/seccomp_filter.h"
 
@@ -13,13 +14,13 @@ struct inner {
     const struct process *process;
     const char *id, *rootfs;               /* rootfs: absolute path outside */
     const char *cgroup;                    /* path of the container's group, or NULL */
+    const struct cgroup_doors *doors;      /* into that group, or NULL */
     const struct seccomp_program *seccomp; /* NULL: none */
     json_t *state;                         /* for hooks inside */
     const int *prepared;                   /* mounts cloned outside */
     char *notify_text;     /* shared with the runtime: message for the seccomp agent */
     int channel;           /* to the runtime */
-    int start;             /* FIFO to wait at; -1: do not wait */
-    int failures;          /* file for errors after the runtime has gone; -1 */
+    int start;             /* FIFO to wait at; gets "!" and the error of what fails then; -1 */
     int console;           /* connected socket that gets the terminal; -1 */
     int foreign;           /* the runtime's lock, not to be kept by us; -1 */
     int seccomp_agent;     /* connected socket of listenerPath; -1 */
@@ -27,6 +28,7 @@ struct inner {
     bool listen_fds;       /* they are socket activation's */
     bool joined;           /* exec: the container is there already */
     bool userns, map_ids;  /* in a user namespace; in a new one without maps */
+    bool enter_v2;         /* clone3 could not put us into the version 2 group */
     bool no_pivot, no_new_keyring;
 };
 

@@ -47,22 +47,29 @@ static int container_open(struct open_container *c, const struct runtime *rt, co
 #define auto_container __attribute__((cleanup(container_close)))
 
 /* The executing program has closed the FIFO's lock, or the init has died and left the reason. */
-static int wait_for_exec(struct open_container *c, struct err *e)
+static int wait_for_exec(int fifo, const char *id, struct err *e)
 {
-    auto_close int fd = openat(c->dir.fd, "start", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return fail(e, "open the start FIFO");
-    while (flock(fd, LOCK_SH))
+    char text[sizeof e->text];
+    while (flock(fifo, LOCK_SH))
         if (errno != EINTR)
             return fail(e, "wait for the program's start");
-    auto_c_free char *text = NULL;
-    if (!file_read(c->dir.fd, "failure", 4096, &text, NULL) && text[0]) {
-        int code = strstr(text, err_name(ENOENT))   ? -ENOENT
-                   : strstr(text, err_name(EACCES)) ? -EACCES
-                                                    : -EPERM;
-        return err_set(e, code, "%s", text);
-    }
-    return 0;
+    ssize_t n = read(fifo, text, sizeof text - 1);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    if (text[0] != '!') /* our own word: nobody has read it */
+        return err_set(e, -ESRCH, "cannot start container `%s`: its process has gone", id);
+    int code = strstr(text, err_name(ENOENT))   ? -ENOENT
+               : strstr(text, err_name(EACCES)) ? -EACCES
+                                                : -EPERM;
+    return err_set(e, code, "%s", text + 1);
+}
+
+static void run_late_hooks(struct open_container *c, enum hook_kind kind, enum status status,
+                           const struct config *config)
+{
+    auto_json json_t *state = state_to_json(&c->state, status, false);
+    hooks_run_all(config, kind, state);
 }
 
 int runtime_start(const struct runtime *rt, const char *id, struct err *e)
@@ -74,18 +81,20 @@ int runtime_start(const struct runtime *rt, const char *id, struct err *e)
     enum status status = state_status(&c.state, &c.dir);
     if (status != STATUS_CREATED)
         return err_set(e, -EBUSY, "cannot start container `%s`: it is %s", id, status_name(status));
-    auto_close int fifo = openat(c.dir.fd, "start", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    /* For reading too: what the init leaves there outlives it only while somebody has it open. */
+    auto_close int fifo = openat(c.dir.fd, "start", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fifo < 0)
-        return fail(e, "cannot start container `%s`: its process has gone", id);
+        return fail(e, "open the start FIFO");
     if ((r = write_all(fifo, "s", 1)))
         return err_set(e, r, "start container `%s`: %s", id, err_name(r));
-    if ((r = wait_for_exec(&c, e)))
+    if ((r = wait_for_exec(fifo, id, e)))
         return r;
     struct config config;
+    if (!c.state.late_hooks)
+        return 0;
     if ((r = config_load(&config, c.dir.fd, "config.json", e)))
         return r;
-    auto_json json_t *state = state_to_json(&c.state, STATUS_RUNNING, false);
-    hooks_run_all(&config, HOOK_POSTSTART, state);
+    run_late_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, &config);
     config_free(&config);
     return 0;
 }
@@ -111,16 +120,6 @@ static int signal_init(const struct state *s, int signal, struct err *e)
     return 0;
 }
 
-static bool has_own_pids(const struct open_container *c)
-{
-    struct config config;
-    if (config_load(&config, c->dir.fd, "config.json", NULL))
-        return false;
-    bool own = config.ns[NS_PID].wanted && !config.ns[NS_PID].path;
-    config_free(&config);
-    return own;
-}
-
 int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all, struct err *e)
 {
     auto_container struct open_container c;
@@ -132,12 +131,12 @@ int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all,
     enum status status = state_status(&c.state, &c.dir);
     if (status == STATUS_STOPPED) {
         /* The init's death does not end the others when it was no pid 1. */
-        if (signal == SIGKILL && c.state.cgroup && !has_own_pids(&c))
+        if (signal == SIGKILL && c.state.cgroup && !c.state.own_pids)
             (void)!cgroup_kill(c.state.cgroup, signal, NULL);
         return err_set(e, -ESRCH, "cannot kill container `%s`: container not running", id);
     }
     r = signal_init(&c.state, signal, e);
-    if (!r && signal == SIGKILL && c.state.cgroup && !has_own_pids(&c))
+    if (!r && signal == SIGKILL && c.state.cgroup && !c.state.own_pids)
         (void)!cgroup_kill(c.state.cgroup, signal, NULL);
     /* A frozen process of version 1 does not even die. */
     if (!r && signal == SIGKILL && status == STATUS_PAUSED)
@@ -157,7 +156,8 @@ static void kill_and_wait(struct open_container *c)
         poll(&p, 1, 10000);
         waitpid(s->pid, NULL, WNOHANG); /* when it is our own child */
     }
-    if (s->cgroup && !has_own_pids(c))
+    /* Where create was killed, the group may hold what the state does not know. */
+    if (s->cgroup && (!s->own_pids || !s->complete))
         (void)!cgroup_kill(s->cgroup, SIGKILL, NULL);
 }
 
@@ -180,12 +180,11 @@ int runtime_delete(const struct runtime *rt, const char *id, bool force, struct 
         log_warn("oci", "%s", e ? e->text : "the control group could not be removed");
     }
     struct config config;
-    bool has_config = !config_load(&config, c.dir.fd, "config.json", NULL);
+    bool hooks = c.state.late_hooks && !config_load(&config, c.dir.fd, "config.json", NULL);
     if ((r = container_dir_remove(&c.dir, id, e)))
         return r;
-    if (has_config) {
-        auto_json json_t *state = state_to_json(&c.state, STATUS_STOPPED, false);
-        hooks_run_all(&config, HOOK_POSTSTOP, state);
+    if (hooks) {
+        run_late_hooks(&c, HOOK_POSTSTOP, STATUS_STOPPED, &config);
         config_free(&config);
     }
     return 0;
@@ -230,7 +229,7 @@ int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct
 int runtime_update(const struct runtime *rt, const char *id, json_t *resources, struct err *e)
 {
     auto_container struct open_container c;
-    struct cgroup_host host;
+    const struct cgroup_host *host;
     int r = container_open(&c, rt, id, true, e);
     if (r)
         return r;
@@ -238,10 +237,10 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources, 
         return err_set(e, -ESRCH, "cannot update container `%s`: it is stopped", id);
     if (!c.state.cgroup)
         return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
-    if ((r = cgroup_host_read(&host, e)) || (r = cgroup_set(&host, c.state.cgroup, resources, e)))
+    if ((r = cgroup_host_read(&host, e)) || (r = cgroup_set(host, c.state.cgroup, resources, e)))
         return r;
     json_t *devices = json_object_get(resources, "devices");
-    return json_array_size(devices) ? cgroup_set_devices(&host, c.state.cgroup, resources, e) : 0;
+    return json_array_size(devices) ? cgroup_set_devices(host, c.state.cgroup, resources, e) : 0;
 }
 
 int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *n, struct err *e)

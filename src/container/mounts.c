@@ -322,7 +322,7 @@ static int mount_hierarchy(const struct mounter *m, int base, const struct cgrou
 static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
                          const struct mount_options *o, struct err *e)
 {
-    struct cgroup_host host;
+    const struct cgroup_host *host;
     int r = cgroup_host_read(&host, e);
     if (r)
         return r;
@@ -330,14 +330,14 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
     if (target < 0)
         return target;
     unsigned long flags = o->flags & ~(unsigned long)(MS_BIND_ | MS_REC_);
-    if (host.pure_v2) {
+    if (host->pure_v2) {
         if (m->config->ns[NS_CGROUP].wanted) {
             r = mount_at(target, "cgroup", "cgroup2", flags, "", e);
             if (r != -EPERM && r != -EBUSY)
                 return r;
         }
         char full[768];
-        snprintf(full, sizeof full, "%s%s", host.h[0].mount, m->cgroup ? m->cgroup : "");
+        snprintf(full, sizeof full, "%s%s", host->h[0].mount, m->cgroup ? m->cgroup : "");
         auto_close int tree = mount_clone(AT_FDCWD, full, true, true, e);
         r = tree < 0 ? tree : mount_change(tree, false, o->attr_set, 0, 0, e);
         return r ? r : mount_attach(tree, target, e);
@@ -347,8 +347,8 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
     auto_close int base = path_open(m->root, q->destination, O_PATH | O_DIRECTORY, e);
     if (base < 0)
         return base;
-    for (unsigned i = 0; i < host.n; i++) {
-        const struct cgroup_hierarchy *h = &host.h[i];
+    for (unsigned i = 0; i < host->n; i++) {
+        const struct cgroup_hierarchy *h = &host->h[i];
         if ((r = mount_hierarchy(m, base, h, o, e)))
             return r;
         /* cpu and cpuacct name the common hierarchy "cpu,cpuacct" too. */

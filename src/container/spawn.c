@@ -95,9 +95,21 @@ void spawn_close(struct spawn *s)
     join_nothing(s);
 }
 
-static pid_t clone_process(u64 flags)
+/* The init is born in its version 2 group. Where that cannot be (an older kernel, a user namespace
+ * that does not own the group), it moves there itself. */
+static pid_t clone_process(u64 flags, struct inner *in)
 {
     struct clone_args a = {.flags = flags, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD};
+    if (in && in->doors && in->doors->v2 >= 0) {
+        a.flags |= CLONE_INTO_CGROUP;
+        a.cgroup = (u64)in->doors->v2;
+        long pid = syscall(SYS_clone3, &a, sizeof a);
+        if (pid >= 0)
+            return (pid_t)pid;
+        a.flags = flags;
+        a.cgroup = 0;
+        in->enter_v2 = true;
+    }
     return (pid_t)syscall(SYS_clone3, &a, sizeof a);
 }
 
@@ -188,7 +200,7 @@ static void helper_main(struct spawn *s)
     if (!(r = join_namespaces(s, false, &e)) && !(r = enter_user_namespace(s, &e)) &&
         !(r = join_namespaces(s, true, &e)) && s->new_time)
         r = make_time_namespace(s->inner->config, &e);
-    pid_t pid = r ? 0 : clone_process(s->create | CLONE_PARENT);
+    pid_t pid = r ? 0 : clone_process(s->create | CLONE_PARENT, s->inner);
     if (!r && !pid) {
         inner_main(s->inner);
         child_exit(1);
@@ -207,7 +219,7 @@ int spawn_start(struct spawn *s, pid_t *child, bool *indirect, struct err *e)
     for (unsigned k = 0; k < NS_KINDS; k++)
         *indirect |= s->join[k] >= 0;
     s->inner->map_ids = s->create & CLONE_NEWUSER;
-    pid_t pid = clone_process(*indirect ? 0 : s->create);
+    pid_t pid = *indirect ? clone_process(0, NULL) : clone_process(s->create, s->inner);
     if (pid < 0)
         return fail(e, "create the container's process");
     if (!pid) {

@@ -145,12 +145,12 @@ int container_dir_remove(struct container_dir *d, const char *id, struct err *e)
 
 int state_save(const struct state *s, const struct container_dir *d, struct err *e)
 {
-    auto_json json_t *j =
-        json_pack("{ss ss? ss? ss? ss? si sI si sI sb ss? sO?}", "id", s->id, "bundle", s->bundle,
-                  "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid,
-                  "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
-                  (json_int_t)s->creator_start, "complete", s->complete, "cgroup", s->cgroup,
-                  "annotations", s->annotations);
+    auto_json json_t *j = json_pack(
+        "{ss ss? ss? ss? ss? si sI si sI sb sb sb ss? sO?}", "id", s->id, "bundle", s->bundle,
+        "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid,
+        "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
+        (json_int_t)s->creator_start, "complete", s->complete, "ownPids", s->own_pids, "lateHooks",
+        s->late_hooks, "cgroup", s->cgroup, "annotations", s->annotations);
     auto_c_free char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
     if (!text)
         return err_set(e, -ENOMEM, "write the state of `%s`: out of memory", s->id);
@@ -198,6 +198,8 @@ int state_load(struct state *s, const struct container_dir *d, const char *id, s
         .creator = (pid_t)json_integer_value(json_object_get(j, "creator")),
         .creator_start = (u64)json_integer_value(json_object_get(j, "creatorStart")),
         .complete = json_is_true(json_object_get(j, "complete")),
+        .own_pids = json_is_true(json_object_get(j, "ownPids")),
+        .late_hooks = json_is_true(json_object_get(j, "lateHooks")),
         .annotations = json_incref(json_object_get(j, "annotations")),
     };
     return s->id ? 0 : err_set(e, -ENOMEM, "out of memory");

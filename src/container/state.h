@@ -22,8 +22,10 @@ struct state {
     u64 pid_start;
     pid_t creator;
     u64 creator_start;
-    bool complete; /* create has finished */
-    char *cgroup;  /* path below the hierarchies; NULL: none is managed */
+    bool complete;   /* create has finished */
+    bool own_pids;   /* the end of its init is the end of all */
+    bool late_hooks; /* config.json has hooks for after the start or the end */
+    char *cgroup;    /* path below the hierarchies; NULL: none is managed */
     json_t *annotations;
 };
 

@@ -28,7 +28,7 @@ for step in $(seq 0 40); do
     wait $pid 2>/dev/null
     run state $id >/dev/null 2>&1
     run delete --force $id || { echo "NOT OK: step $step: delete --force failed"; bad=1; }
-    left=$(run list -q; find /sys/fs/cgroup -maxdepth 4 -name $id 2>/dev/null)
+    left=$(run list -q; find /sys/fs/cgroup -maxdepth 4 -name "*$id" 2>/dev/null)
     [ -z "$left" ] || { echo "NOT OK: step $step: left: $left"; bad=1; }
 done
 pgrep -f "state run -d $id\$" >/dev/null && { echo "NOT OK: processes are left"; bad=1; }
