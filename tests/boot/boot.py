@@ -47,6 +47,9 @@ REBOOT = [
 # bits fade: when it begins, tests 0 to 9 are done, and the next line counts their errors.
 MEMTEST = [(r'#0 +\[', None), (r'#10 +\[', None), (r'Pass: +\d+ +Errors: +0 ', None)]
 
+# A 32-bit program under a 64-bit kernel prints what its 64-bit twin prints here.
+PROGRAM32 = [(PROMPT, '/program32 20'), ('{program}', None)]
+
 LINUX = ['--append', 'console=ttyS0 loglevel=4']
 ROWS = {
     'auto': dict(args=LINUX, talk=SHELL),
@@ -69,6 +72,8 @@ ROWS = {
     'translate-i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686', engine='translate'),
     'translate-i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686',
                                engine='translate'),
+    'translate-program32': dict(args=LINUX, talk=PROGRAM32 + SHELL, program32=True,
+                                engine='translate'),
     'kvm': dict(args=LINUX, talk=SHELL, engine='kvm'),
     'kvm-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='kvm'),
     'memtest-smp': dict(image='memtest86+', args=['--memory', '16M', '--append',
@@ -143,6 +148,26 @@ def check_disk(image):
         sys.exit(f'the guest\'s file is not on the disk: {r.stdout}{r.stderr}')
 
 
+def add_program32(doppel, archive):
+    """Appends /program32 to the initramfs; what it should print, as a pattern."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(doppel)), 'tests', 'boot')
+    path = os.path.join(folder, 'program32')
+    if not os.path.exists(path):
+        skip('the compiler makes no 32-bit programs')
+    out = b''
+    for name, mode, data in [('program32', 0o100755, open(path, 'rb').read()),
+                             ('TRAILER!!!', 0, b'')]:
+        fields = [1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        out += b'070701' + b''.join(b'%08x' % f for f in fields) + name.encode() + b'\0'
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    with open(archive, 'ab') as f:
+        f.write(bytes(-f.tell() % 4) + out)
+    r = subprocess.run([os.path.join(folder, 'program64'), '20'], capture_output=True, text=True,
+                       check=True)
+    return r'\s+'.join(re.escape(line) for line in r.stdout.splitlines())
+
+
 class Guest:
     def __init__(self, command):
         print('$', ' '.join(command), flush=True)
@@ -199,11 +224,14 @@ def start(doppel, row, folder, extra):
         kernel = unpack(kernel, folder)
     command = [doppel, 'run', '--engine', row.get('engine', 'interpret'),
                '--kernel', kernel, '--cpus', str(row.get('cpus', 1))]
+    program = ''
     if not row.get('image'):
-        command += ['--initrd', initramfs(arch, folder)]
+        archive = initramfs(arch, folder)
+        program = add_program32(doppel, archive) if row.get('program32') else ''
+        command += ['--initrd', archive]
     disk = make_disk(folder) if row.get('disk') else None
     command += ['--disk', disk] if disk else []
-    return Guest(command + row['args'] + extra), disk
+    return Guest(command + row['args'] + extra), disk, program
 
 
 def main():
@@ -211,10 +239,11 @@ def main():
     row = ROWS[name]
     need_engine(doppel, row.get('engine', 'interpret'))
     with tempfile.TemporaryDirectory(prefix='doppel-boot-') as folder:
-        guest, disk = start(doppel, row, folder, sys.argv[3:])
+        guest, disk, program = start(doppel, row, folder, sys.argv[3:])
         for pattern, answer in row['talk']:
             guest.expect(pattern.replace('{cpus}', str(row.get('cpus', 1)))
-                         .replace('{machine}', row.get('machine', 'x86_64')))
+                         .replace('{machine}', row.get('machine', 'x86_64'))
+                         .replace('{program}', program))
             if answer:
                 guest.say(answer)
         guest.finish(row.get('endless'))
