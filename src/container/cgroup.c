@@ -251,44 +251,39 @@ static bool is_lack(int r)
     return r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOENT;
 }
 
-int cgroup_create(const struct cgroup_host *host, const char *path, bool may_lack, struct err *e)
+int cgroup_create(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
+                  struct err *e)
 {
     for (unsigned i = 0; i < host->n; i++) {
-        int r = make_in(&host->h[i], path, e);
+        int r = host->h[i].v2 == v2 ? make_in(&host->h[i], path, e) : 0;
         if (r && !(may_lack && is_lack(r)))
             return r;
     }
     return 0;
 }
 
-int cgroup_doors_open(const struct cgroup_host *host, const char *path, const char *path_v2,
-                      bool may_lack, struct cgroup_doors *d, struct err *e)
+int cgroup_doors_open(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
+                      struct cgroup_doors *d, struct err *e)
 {
-    *d = (struct cgroup_doors){.v2 = -1, .v2_procs = -1};
     for (unsigned i = 0; i < host->n; i++) {
         const struct cgroup_hierarchy *h = &host->h[i];
         char full[768];
-        snprintf(full, sizeof full, "%s%s/%s", h->mount, h->v2 ? path_v2 : path,
-                 h->v2 ? "cgroup.procs" : "tasks");
+        if (h->v2 != v2)
+            continue;
+        snprintf(full, sizeof full, "%s%s/%s", h->mount, path, v2 ? "cgroup.procs" : "tasks");
         int fd = open(full, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 && may_lack && is_lack(-errno))
             continue;
-        if (fd < 0) {
-            int r = fail(e, "open control group `%s`", full);
-            cgroup_doors_close(d);
-            return r;
-        }
-        if (!h->v2) {
+        if (fd < 0)
+            return fail(e, "open control group `%s`", full);
+        if (!v2) {
             d->v1[d->n++] = fd;
             continue;
         }
         d->v2_procs = fd;
-        d->v2 = cgroup_open(h, path_v2, e);
-        if (d->v2 < 0) {
-            int r = d->v2;
-            cgroup_doors_close(d);
-            return r;
-        }
+        d->v2 = cgroup_open(h, path, e);
+        if (d->v2 < 0)
+            return d->v2;
     }
     return 0;
 }

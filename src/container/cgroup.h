@@ -30,8 +30,9 @@ int cgroup_open(const struct cgroup_hierarchy *h, const char *path, struct err *
 
 /* The path for a container: cgroupsPath or made from the id. Freed with free(). */
 int cgroup_path(const char *wanted, const char *id, char **out, struct err *e) must_check;
-/* Makes the directories. -EBUSY when a group of that path holds processes already. */
-int cgroup_create(const struct cgroup_host *host, const char *path, bool may_lack,
+/* Makes the directories, of version 2 or of all hierarchies of version 1. -EBUSY when a group of
+ * that path holds processes already. */
+int cgroup_create(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
                   struct err *e) must_check;
 /* Descriptors with which a new process joins a group: opened outside, used inside. */
 struct cgroup_doors {
@@ -39,8 +40,9 @@ struct cgroup_doors {
     unsigned n;
     int v2, v2_procs; /* the directory, for clone3, and its cgroup.procs; -1: none */
 };
-int cgroup_doors_open(const struct cgroup_host *host, const char *path, const char *path_v2,
-                      bool may_lack, struct cgroup_doors *d, struct err *e) must_check;
+/* Adds those of one version. */
+int cgroup_doors_open(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
+                      struct cgroup_doors *d, struct err *e) must_check;
 void cgroup_doors_close(struct cgroup_doors *d);
 /* Moves the calling thread; v2: there too, because clone3 could not. */
 int cgroup_enter(const struct cgroup_doors *d, bool v2, struct err *e) must_check;

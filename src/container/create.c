@@ -34,6 +34,7 @@ struct creation {
     struct state state;
     struct container_dir dir;
     struct seccomp_program seccomp;
+    const struct cgroup_host *cgroups;
     struct cgroup_doors doors;
     struct inner inner;
     struct spawn spawn;
@@ -41,6 +42,7 @@ struct creation {
     char *config_text;
     json_t *inner_state;
     int *prepared;
+    int start;    /* the FIFO */
     int terminal; /* run in the foreground: our end of the console connection, later the master */
     bool rootless, cgroup_made, dir_made;
 };
@@ -142,39 +144,54 @@ static int record(struct creation *c, struct err *e)
         return err_set(e, r, "read the own start time");
     if (!c->rt->cgroups_disabled && (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
         return r;
-    if ((r = state_save(s, &c->dir, e)) || (r = keep_config(c, e)))
+    return state_save(s, &c->dir, e);
+}
+
+/* What else is in the state directory: the copy, and the FIFO the init will wait at. */
+static int furnish(struct creation *c, struct err *e)
+{
+    int r = keep_config(c, e);
+    if (r)
         return r;
     if (mkfifoat(c->dir.fd, "start", 0600))
         return fail(e, "create the start FIFO");
-    c->inner.start = openat(c->dir.fd, "start", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (c->inner.start < 0 || flock(c->inner.start, LOCK_EX))
+    c->start = openat(c->dir.fd, "start", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (c->start < 0 || flock(c->start, LOCK_EX))
         return fail(e, "lock the start FIFO");
     return 0;
 }
 
-/* An ordinary user can often not make control groups: limits are then an error, the absence of a
- * group is not. */
-static int make_cgroups(struct creation *c, struct err *e)
+/* The version 2 group comes before the process, which is born in it; those of version 1 come while
+ * the process already works. An ordinary user can often not make control groups: limits are then an
+ * error, the absence of a group is not. */
+static int make_group(struct creation *c, bool v2, struct err *e)
 {
-    struct state *s = &c->state;
-    json_t *resources = c->config.resources;
-    const struct cgroup_host *host;
+    const char *path = c->state.cgroup;
     int r;
-    if (!s->cgroup)
+    if (!path)
         return 0;
-    if ((r = cgroup_host_read(&host, e)))
+    if (!c->cgroups && (r = cgroup_host_read(&c->cgroups, e)))
         return r;
-    r = host->n ? cgroup_create(host, s->cgroup, c->rootless, e)
-                : err_set(e, -ENOTSUP, "no control group hierarchy is mounted");
-    if (r)
-        return r;
+    if (!c->cgroups->n)
+        return err_set(e, -ENOTSUP, "no control group hierarchy is mounted");
     c->cgroup_made = true;
-    if (resources && (r = cgroup_set(host, s->cgroup, resources, e)))
+    r = cgroup_create(c->cgroups, path, v2, c->rootless, e);
+    if (r == -EBUSY)
+        c->cgroup_made = false; /* it is somebody else's */
+    return r ? r : cgroup_doors_open(c->cgroups, path, v2, c->rootless, &c->doors, e);
+}
+
+static int set_resources(struct creation *c, struct err *e)
+{
+    json_t *resources = c->config.resources;
+    int r;
+    if (!c->cgroup_made)
+        return 0;
+    if (resources && (r = cgroup_set(c->cgroups, c->state.cgroup, resources, e)))
         return err_wrap(e, "control group");
-    if (!c->rootless && (r = cgroup_set_devices(host, s->cgroup, resources, e)))
+    if (!c->rootless && (r = cgroup_set_devices(c->cgroups, c->state.cgroup, resources, e)))
         return err_wrap(e, "control group");
-    c->inner.doors = &c->doors;
-    return cgroup_doors_open(host, s->cgroup, s->cgroup, c->rootless, &c->doors, e);
+    return 0;
 }
 
 static int prepare_inner(struct creation *c, struct err *e)
@@ -189,7 +206,9 @@ static int prepare_inner(struct creation *c, struct err *e)
     in->process = k->has_process ? &k->process : NULL;
     in->id = o->id;
     in->rootfs = c->state.rootfs;
-    in->cgroup = c->cgroup_made ? c->state.cgroup : NULL;
+    in->cgroup = c->state.cgroup;
+    in->doors = &c->doors;
+    in->waits = true;
     in->seccomp = k->seccomp ? &c->seccomp : NULL;
     in->userns = k->ns[NS_USER].wanted;
     in->no_pivot = o->no_pivot;
@@ -269,8 +288,17 @@ static int run_early_hooks(void *ctx, struct err *e)
     return r ? r : hooks_run(&c->config, HOOK_CREATE_RUNTIME, state, e);
 }
 
+/* The last thing that is recorded: from here on the container is there, or its process has died. */
+static int complete(void *ctx, struct err *e)
+{
+    struct creation *c = ctx;
+    c->state.complete = true;
+    return state_save(&c->state, &c->dir, e);
+}
+
 static int start_init(struct creation *c, struct err *e)
 {
+    static const struct supervision_calls calls = {run_early_hooks, complete};
     int r;
     enum message how;
     if ((r = spawn_prepare(&c->spawn, &c->config, e)) ||
@@ -283,16 +311,20 @@ static int start_init(struct creation *c, struct err *e)
      * when the channel closes, and until then its group names it. */
     bool hooks = c->config.hooks[HOOK_PRESTART].n || c->config.hooks[HOOK_CREATE_RUNTIME].n ||
                  c->config.hooks[HOOK_CREATE_CONTAINER].n;
-    if ((hooks && (r = state_save(&c->state, &c->dir, e))) || (r = describe_for_agent(c, e)) ||
+    if ((r = make_group(c, false, e)) || (r = set_resources(c, e)) || (r = furnish(c, e)) ||
+        (hooks && (r = state_save(&c->state, &c->dir, e))) || (r = describe_for_agent(c, e)) ||
         (r = set_oom_score(c, e)))
         return r;
-    if ((r = supervise_finish(&c->supervision, &c->config, &how, run_early_hooks, c, e)))
+    int fds[CHANNEL_FDS];
+    unsigned n = c->doors.n;
+    memcpy(fds, c->doors.v1, n * sizeof *fds);
+    fds[n++] = c->start;
+    if ((r = supervise_finish(&c->supervision, &c->config, fds, n, &calls, c, &how, e)))
         return r;
     if (how != MSG_READY)
         return err_set(e, -ECONNRESET, "the container's process died during its set-up");
-    c->state.complete = true;
-    if ((r = write_pid_file(c->options->pid_file, c->state.pid, e)) ||
-        (r = state_save(&c->state, &c->dir, e)))
+    if ((!c->state.complete && (r = complete(c, e))) ||
+        (r = write_pid_file(c->options->pid_file, c->state.pid, e)))
         return r;
     if (c->terminal >= 0) {
         close(c->inner.console);
@@ -333,7 +365,7 @@ static void creation_free(struct creation *c)
         if (c->prepared[i] >= 0)
             close(c->prepared[i]);
     free(c->prepared);
-    int fds[] = {c->inner.start, c->inner.console, c->inner.seccomp_agent, c->supervision.channel,
+    int fds[] = {c->start, c->inner.console, c->inner.seccomp_agent, c->supervision.channel,
                  c->terminal};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
@@ -371,7 +403,7 @@ static int create(const struct runtime *rt, const struct create_options *o, pid_
     int r;
     (void)((r = state_id_check(o->id, e)) || (r = state_root_open(rt->root, &c.dir.root, e)) ||
            (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
-           (r = make_cgroups(&c, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
+           (r = make_group(&c, true, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
     if (r) {
         undo(&c);
     } else {

@@ -117,12 +117,14 @@ static int open_doors(const struct state *s, struct cgroup_doors *doors, struct 
     for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
         if (!strncmp(l, "0::", 3) && !strncmp(l + 3, s->cgroup, strlen(s->cgroup)))
             v2 = l + 3;
-    return cgroup_doors_open(host, s->cgroup, v2, geteuid() != 0, doors, e);
+    bool rootless = geteuid() != 0;
+    r = cgroup_doors_open(host, s->cgroup, false, rootless, doors, e);
+    return r ? r : cgroup_doors_open(host, v2, true, rootless, doors, e);
 }
 
-static int no_hooks(void *ctx, struct err *e)
+static int unexpected(void *ctx, struct err *e)
 {
-    return err_set(e, -EPROTO, "unexpected request for hooks");
+    return err_set(e, -EPROTO, "unexpected message from the new process");
 }
 
 struct execution {
@@ -181,6 +183,7 @@ static int prepare(struct execution *x, const struct exec_options *o, struct err
     in->rootfs = "/";
     in->seccomp = x->config.seccomp ? &x->seccomp : NULL;
     in->preserve_fds = o->preserve_fds;
+    in->doors = &x->doors;
     in->joined = true;
     in->no_new_keyring = true; /* the container's is the session of its init alone */
     in->userns = false;        /* entered and root there before the init code runs */
@@ -202,6 +205,7 @@ static int prepare(struct execution *x, const struct exec_options *o, struct err
 
 static int start(struct execution *x, const struct exec_options *o, struct err *e)
 {
+    static const struct supervision_calls calls = {unexpected, unexpected};
     enum message how;
     char path[48], text[16];
     int r;
@@ -209,7 +213,6 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         return r;
     if (x->state.cgroup && (r = open_doors(&x->state, &x->doors, e)))
         return r;
-    x->inner.doors = x->state.cgroup ? &x->doors : NULL;
     /* The descriptors are of that process; was it still the container's when they were opened? */
     if (!state_alive(&x->state))
         return err_set(e, -ESRCH, "cannot exec in container `%s`: container not running", o->id);
@@ -224,7 +227,7 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         if ((r = file_write(AT_FDCWD, path, text, e)))
             return r;
     }
-    if ((r = supervise_finish(&x->supervision, &x->config, &how, no_hooks, NULL, e)))
+    if ((r = supervise_finish(&x->supervision, &x->config, NULL, 0, &calls, NULL, &how, e)))
         return r;
     if (x->terminal >= 0) {
         close(x->inner.console);

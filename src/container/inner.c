@@ -95,20 +95,36 @@ static int wait_for_start(struct inner *in, struct err *e)
     return n == 1 ? 0 : fail(e, "wait for start");
 }
 
+int inner_join_groups(struct inner *in, struct err *e)
+{
+    struct packet p;
+    int fds[CHANNEL_FDS], r;
+    unsigned n = CHANNEL_FDS;
+    if (in->in_group)
+        return 0;
+    if ((r = channel_receive_fds(in->channel, &p, fds, &n)) || p.type != MSG_GO)
+        return err_set(e, r ? r : -ECONNRESET, "the runtime has gone");
+    in->in_group = true;
+    if (in->state) /* our own getpid() is another number in a pid namespace */
+        json_object_set_new(in->state, "pid", json_integer(p.value));
+    if (in->waits && !n)
+        return err_set(e, -EPROTO, "the runtime sent no start FIFO");
+    if (in->waits)
+        in->start = fds[--n];
+    for (unsigned i = 0; i < n && in->doors->n < ARRAY_LEN(in->doors->v1); i++)
+        in->doors->v1[in->doors->n++] = fds[i];
+    r = cgroup_enter(in->doors, in->enter_v2, e);
+    cgroup_doors_close(in->doors);
+    return r || in->joined ? r : enter_cgroup_namespace(in, e);
+}
+
 static int go(struct inner *in, struct err *e)
 {
     int r;
-    struct packet p;
     char program[4096];
     bool rootfs =
         !in->joined && !(in->config->ns[NS_MOUNT].wanted && in->config->ns[NS_MOUNT].path);
     if (in->map_ids && (r = channel_ask(in->channel, MSG_MAP_IDS, 0, e)))
-        return r;
-    if ((r = channel_receive(in->channel, &p)) || p.type != MSG_GO)
-        return err_set(e, r ? r : -ECONNRESET, "the runtime has gone");
-    if (in->state) /* our own getpid() is another number in a pid namespace */
-        json_object_set_new(in->state, "pid", json_integer(p.value));
-    if (in->doors && (r = cgroup_enter(in->doors, in->enter_v2, e)))
         return r;
     setsid(); /* fails only when we lead a session already */
     umask(0);
@@ -118,7 +134,9 @@ static int go(struct inner *in, struct err *e)
         return proc;
     if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, e)))
         return r;
-    if (!in->joined && ((r = enter_cgroup_namespace(in, e)) || (r = set_names(in, e))))
+    if (!in->joined && (r = set_names(in, e)))
+        return r;
+    if (!rootfs && (r = inner_join_groups(in, e)))
         return r;
     if (rootfs) {
         r = rootfs_setup(in, proc, e);
@@ -133,7 +151,7 @@ static int go(struct inner *in, struct err *e)
         return err_set(e, -EINVAL, "config: `process` is missing");
     if ((r = process_find_program(in->process, program, sizeof program, e)))
         return r;
-    if (in->start >= 0) {
+    if (in->waits) {
         if ((r = channel_ask(in->channel, MSG_READY, 0, e)))
             return r;
         close(in->channel); /* the runtime may go */

@@ -14,7 +14,7 @@ struct inner {
     const struct process *process;
     const char *id, *rootfs;               /* rootfs: absolute path outside */
     const char *cgroup;                    /* path of the container's group, or NULL */
-    const struct cgroup_doors *doors;      /* into that group, or NULL */
+    struct cgroup_doors *doors;            /* into that group; more may come with MSG_GO */
     const struct seccomp_program *seccomp; /* NULL: none */
     json_t *state;                         /* for hooks inside */
     const int *prepared;                   /* mounts cloned outside */
@@ -29,11 +29,17 @@ struct inner {
     bool joined;           /* exec: the container is there already */
     bool userns, map_ids;  /* in a user namespace; in a new one without maps */
     bool enter_v2;         /* clone3 could not put us into the version 2 group */
+    bool waits;            /* MSG_GO brings the start FIFO */
+    bool in_group;         /* MSG_GO has come */
     bool no_pivot, no_new_keyring;
 };
 
 /* Runs in the child; returns only on failure, with the error already reported. */
 void inner_main(struct inner *in);
+
+/* Waits until the container's groups are made, and enters them. What can be done before, while the
+ * runtime makes them, is; after the first call this does nothing. */
+int inner_join_groups(struct inner *in, struct err *e) must_check;
 
 /* rootfs.c: everything below the root, then the root itself. */
 int rootfs_setup(struct inner *in, int proc, struct err *e) must_check;

@@ -241,6 +241,9 @@ static int mount_at(int target, const char *source, const char *type, unsigned l
 static int mount_file_system(const struct mounter *m, const struct mount_request *q,
                              const struct mount_options *o, struct err *e)
 {
+    int r = o->tmpcopyup ? inner_join_groups(m->inner, e) : 0; /* the copy is charged to them */
+    if (r)
+        return r;
     auto_close int target = open_target(m, q, o, -1, e);
     if (target < 0)
         return target;
@@ -258,7 +261,7 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
                  (unsigned)(st.st_mode & 07777));
         data = with_mode;
     }
-    int r = mount_at(target, q->source ? q->source : type, type, flags, data, e);
+    r = mount_at(target, q->source ? q->source : type, type, flags, data, e);
     if (r == -EINVAL && data == with_mode)
         r = mount_at(target, q->source ? q->source : type, type, flags, o->data, e);
     /* sysfs needs the network namespace to be ours; a bind of the host's is what is left. */
@@ -323,8 +326,8 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
                          const struct mount_options *o, struct err *e)
 {
     const struct cgroup_host *host;
-    int r = cgroup_host_read(&host, e);
-    if (r)
+    int r = inner_join_groups(m->inner, e);
+    if (r || (r = cgroup_host_read(&host, e)))
         return r;
     auto_close int target = open_target(m, q, o, -1, e);
     if (target < 0)

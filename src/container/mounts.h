@@ -5,6 +5,7 @@
 #define CONTAINER_MOUNTS_H
 
 #include "container/config.h"
+#include "container/inner.h"
 #include "container/mount_options.h"
 
 /* A detached copy of what fd (or, with a path, path from fd) shows. */
@@ -25,6 +26,7 @@ struct mounter {
     const struct config *config;
     bool userns;         /* inside a user namespace */
     const int *prepared; /* per mount: a tree cloned outside, or -1 */
+    struct inner *inner; /* whose groups a mount of them waits for */
     const char *cgroup;  /* path of the container's group, or NULL */
 };
 int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;

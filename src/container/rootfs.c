@@ -76,8 +76,13 @@ static int open_root(struct inner *in, struct err *e)
     return tree;
 }
 
-static int mask_directory(int target, struct err *e)
+/* One empty file system for all of them: *mask is its first mount. */
+static int mask_directory(int target, int *mask, struct err *e)
 {
+    if (*mask >= 0) {
+        auto_close int again = mount_clone(*mask, "", false, false, e);
+        return again < 0 ? again : mount_attach(again, target, e);
+    }
     auto_close int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0)
         return fail(e, "open tmpfs");
@@ -85,10 +90,10 @@ static int mask_directory(int target, struct err *e)
         syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) ||
         syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
         return fail(e, "create a tmpfs");
-    auto_close int m =
+    *mask =
         (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
                      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-    return m < 0 ? fail(e, "mount a tmpfs") : mount_attach(m, target, e);
+    return *mask < 0 ? fail(e, "mount a tmpfs") : mount_attach(*mask, target, e);
 }
 
 /* Only over what the path is in this very root, only with the real null device. */
@@ -97,6 +102,7 @@ static int mask_paths(const struct config *c, int root, struct err *e)
     struct stat st;
     if (!c->masked || !c->masked[0])
         return 0;
+    auto_close int mask = -1;
     auto_close int null = open("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
     if (null < 0 || fstat(null, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
         return err_set(e, -EINVAL, "mask paths: /dev/null is not the null device");
@@ -107,7 +113,7 @@ static int mask_paths(const struct config *c, int root, struct err *e)
             continue;
         int r = target < 0            ? err_set(e, target, "%s", why.text)
                 : fstat(target, &st)  ? fail(e, "stat")
-                : S_ISDIR(st.st_mode) ? mask_directory(target, e)
+                : S_ISDIR(st.st_mode) ? mask_directory(target, &mask, e)
                                       : mount_bind(null, target, e);
         if (r)
             return err_wrap(e, "mask `%s`", *p);
@@ -200,6 +206,8 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     int r;
     bool has_hooks = c->hooks[HOOK_PRESTART].n || c->hooks[HOOK_CREATE_RUNTIME].n;
     if (!c->ns[NS_MOUNT].wanted) {
+        if ((r = inner_join_groups(in, e)))
+            return r;
         if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))
             return r;
         if ((r = hooks_run(c, HOOK_CREATE_CONTAINER, in->state, e)) ||
@@ -210,11 +218,12 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     auto_close int root = open_root(in, e);
     if (root < 0)
         return root;
-    struct mounter m = {root, c, in->userns, in->prepared, in->cgroup};
+    struct mounter m = {root, c, in->userns, in->prepared, in, in->cgroup};
     for (size_t i = 0; i < c->mount_count; i++)
         if ((r = mount_entry(&m, i, e)))
             return r;
-    if (!binds_dev(c) && (r = devices_setup(c, root, in->userns, e)))
+    if ((!binds_dev(c) && (r = devices_setup(c, root, in->userns, e))) ||
+        (r = inner_join_groups(in, e)))
         return r;
     if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))
         return r;
@@ -223,5 +232,7 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
         (r = sysctl_apply(c, proc, e)) || (r = protect_paths(c, root, e)) ||
         (r = mask_paths(c, root, e)))
         return r;
+    if (in->waits && (r = channel_send(in->channel, MSG_PREPARED, 0, NULL)))
+        return err_set(e, r, "the runtime has gone");
     return enter_root(in, root, e);
 }

@@ -213,13 +213,24 @@ static void helper_main(struct spawn *s)
         (void)!channel_send(s->inner->channel, MSG_PID, pid, NULL);
 }
 
+/* Network namespaces take longest of all: made by the init while the runtime makes the groups. */
+static void init_main(struct spawn *s)
+{
+    struct err e;
+    if (s->late && unshare((int)s->late))
+        (void)!channel_send(s->inner->channel, MSG_ERROR, fail(&e, "create namespaces"), e.text);
+    else
+        inner_main(s->inner);
+}
+
 int spawn_start(struct spawn *s, pid_t *child, bool *indirect, struct err *e)
 {
     *indirect = s->new_time;
     for (unsigned k = 0; k < NS_KINDS; k++)
         *indirect |= s->join[k] >= 0;
     s->inner->map_ids = s->create & CLONE_NEWUSER;
-    pid_t pid = *indirect ? clone_process(0, NULL) : clone_process(s->create, s->inner);
+    s->late = *indirect || s->inner->map_ids ? 0 : s->create & ~(u64)CLONE_NEWPID;
+    pid_t pid = *indirect ? clone_process(0, NULL) : clone_process(s->create & ~s->late, s->inner);
     if (pid < 0)
         return fail(e, "create the container's process");
     if (!pid) {
@@ -227,7 +238,7 @@ int spawn_start(struct spawn *s, pid_t *child, bool *indirect, struct err *e)
         if (*indirect)
             helper_main(s);
         else
-            inner_main(s->inner);
+            init_main(s);
         child_exit(*indirect ? 0 : 1);
     }
     *child = pid;

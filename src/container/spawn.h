@@ -9,6 +9,7 @@ struct spawn {
     struct inner *inner;
     int join[NS_KINDS]; /* descriptors of namespaces to enter; -1: none */
     u64 create;         /* CLONE_NEW flags of those to make (not of time and cgroup) */
+    u64 late;           /* of them: those the init makes itself */
     bool new_time;
     int runtime_end; /* of the channel: closed in the child, or it never sees the runtime die */
 };

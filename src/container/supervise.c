@@ -30,6 +30,21 @@ static int next(struct supervision *s, const struct config *c, struct packet *p,
     return 0;
 }
 
+/* Directly started in a new user namespace, it asks for its maps before all else. */
+static int map_at_once(struct supervision *s, const struct config *c, struct err *e)
+{
+    struct packet p;
+    int r = channel_receive(s->channel, &p);
+    if (!r && p.type == MSG_ERROR)
+        return err_set(e, p.value, "%s", p.text);
+    if (r || p.type != MSG_MAP_IDS)
+        return err_set(e, r ? r : -ECONNRESET, "the container's process died");
+    if ((r = userns_map(s->pid, &c->uids, &c->gids, e)) ||
+        (r = channel_send(s->channel, MSG_GO, 0, NULL)))
+        return r;
+    return 0;
+}
+
 int supervise_start(struct supervision *s, const struct config *c, struct err *e)
 {
     int ends[2];
@@ -45,11 +60,11 @@ int supervise_start(struct supervision *s, const struct config *c, struct err *e
     close(ends[1]);
     if (r)
         return r;
+    struct packet p;
     if (!indirect) {
         s->pid = child;
-        return 0;
+        return s->spawn->inner->map_ids ? map_at_once(s, c, e) : 0;
     }
-    struct packet p;
     s->helper = child;
     if ((r = next(s, c, &p, e)))
         return r;
@@ -61,34 +76,24 @@ int supervise_start(struct supervision *s, const struct config *c, struct err *e
     return 0;
 }
 
-int supervise_finish(struct supervision *s, const struct config *c, enum message *how,
-                     int (*hooks)(void *ctx, struct err *e), void *ctx, struct err *e)
+int supervise_finish(struct supervision *s, const struct config *c, const int *fds, unsigned n,
+                     const struct supervision_calls *calls, void *ctx, enum message *how,
+                     struct err *e)
 {
     struct packet p;
-    /* Directly started, it first asks for its maps and only then listens for GO. */
-    if (s->spawn->inner->map_ids) {
-        int r = channel_receive(s->channel, &p);
-        if (r || p.type != MSG_MAP_IDS)
-            return err_set(e,
-                           r                     ? r
-                           : p.type == MSG_ERROR ? p.value
-                                                 : -ECONNRESET,
-                           "%s",
-                           !r && p.type == MSG_ERROR ? p.text : "the container's process died");
-        if ((r = userns_map(s->pid, &c->uids, &c->gids, e)) ||
-            (r = channel_send(s->channel, MSG_GO, 0, NULL)))
-            return r;
-    }
-    int r = channel_send(s->channel, MSG_GO, s->pid, NULL);
+    int r = channel_send_fds(s->channel, MSG_GO, s->pid, fds, n);
     if (r && r != -EPIPE)
         return err_set(e, r, "talk to the container's process: %s", err_name(r));
     for (;;) {
         if ((r = next(s, c, &p, e)))
             return r;
         if (p.type == MSG_HOOKS) {
-            if ((r = hooks(ctx, e)))
+            if ((r = calls->hooks(ctx, e)))
                 return r;
             (void)!channel_send(s->channel, MSG_GO, 0, NULL);
+        } else if (p.type == MSG_PREPARED) {
+            if ((r = calls->prepared(ctx, e)))
+                return r;
         } else if (p.type == MSG_READY || p.type == MSG_EOF) {
             *how = (enum message)p.type;
             return 0;

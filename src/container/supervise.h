@@ -17,10 +17,15 @@ struct supervision {
 /* Starts the process and goes on until its pid is known (and its ids are mapped when that must be
  * earlier). maps: of a new user namespace. */
 int supervise_start(struct supervision *s, const struct config *c, struct err *e) must_check;
-/* Lets it go and serves it until it is ready (MSG_READY) or has executed its program (MSG_EOF);
- * hooks is called for MSG_HOOKS. */
-int supervise_finish(struct supervision *s, const struct config *c, enum message *how,
-                     int (*hooks)(void *ctx, struct err *e), void *ctx, struct err *e) must_check;
+struct supervision_calls {
+    int (*hooks)(void *ctx, struct err *e);    /* for MSG_HOOKS */
+    int (*prepared)(void *ctx, struct err *e); /* for MSG_PREPARED: while it changes its root */
+};
+/* Lets it go, with these descriptors, and serves it until it is ready (MSG_READY) or has executed
+ * its program (MSG_EOF). */
+int supervise_finish(struct supervision *s, const struct config *c, const int *fds, unsigned n,
+                     const struct supervision_calls *calls, void *ctx, enum message *how,
+                     struct err *e) must_check;
 /* Kills what was started and reaps it. */
 void supervise_abandon(struct supervision *s);
 
