@@ -84,11 +84,12 @@ static void kill_block(struct soft *sv, struct block *b)
         sv->engine->killed(sv, b);
 }
 
-/* Granules of the page, number k of the block's pages, that its bytes touch. */
+/* Granules of the page, number k of the block's pages, that it depends on. */
 static u64 granules_in_page(const struct block *b, unsigned k)
 {
     u64 in_first = MIN((u64)b->bytes, PAGE_SIZE - (b->pa & (PAGE_SIZE - 1)));
-    return k == 0 ? code_granules(b->pa, in_first) : code_granules(0, b->bytes - in_first);
+    return k == 0 ? b->seen | code_granules(b->pa, in_first)
+                  : code_granules(0, b->bytes - in_first);
 }
 
 /* Drops what overlaps the granules of one page; true when something was dropped. */

@@ -38,6 +38,7 @@ struct block {
     bool dead; /* its bytes were overwritten */
     u16 heat;  /* for the engine: how often it ran before it was worth more than decoding */
     struct translation *translation; /* the engine's own, or NULL */
+    u64 seen; /* granules of its page that the translation depends on beside its bytes */
     struct block *hash_next;
     struct block_ref ref[2]; /* of its page, of second_page */
     struct {

@@ -6,16 +6,6 @@
 
 #include "base/mem.h"
 
-/* Flags that i needs from before, given those that are used behind it. */
-static u32 live_before(const struct x86_insn *i, u32 after)
-{
-    const struct x86_form *f = &x86_forms[i->form];
-    if (f->cls != X86_CLASS_COPY && i->op != X86_OP_CALL && i->op != X86_OP_JMP)
-        return X86_STATUS_FLAGS; /* a handler may look at all, a taken branch leads anywhere */
-    u32 set = (f->flags_written | f->flags_undefined) & ~(u32)f->flags_read;
-    return ((after & ~set) | f->flags_read) & X86_STATUS_FLAGS;
-}
-
 /* Decodes the block's bytes again, from a copy: false when they are not what the block was made of,
  * because they are being written. */
 static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsigned *count)
@@ -43,6 +33,7 @@ static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsig
 
 static void emit_callout(struct lower *l, u32 name)
 {
+    lower_use_flags(l);
     emit8(&l->e, 0x68); /* push imm32 */
     emit32(&l->e, name);
     emit_call(&l->e, l->t->do_callout);
@@ -53,20 +44,32 @@ static void lower_one(struct lower *l)
     unsigned first = l->slows;
     if (!lower_control(l) && !lower_stack(l) && !lower_copy(l) && !lower_vector(l))
         emit_callout(l, callout_name(l->t, l->bound, l->offset));
-    for (unsigned k = first; k < l->slows; k++)
+    if (l->sets_flags)
+        l->flags_saved = false;
+    for (unsigned k = first; k < l->slows; k++) {
         l->slow[k].resume = l->e.p;
+        l->slow[k].resume_saved = l->flags_saved;
+    }
 }
 
 static void emit_slows(struct lower *l)
 {
     for (unsigned k = 0; k < l->slows; k++) {
         emit_land(&l->e, l->slow[k].site);
-        if (l->slow[k].flags_saved)
-            lower_restore_flags(l);
+        l->flags_saved = l->slow[k].flags_saved;
+        l->flags_live = l->flags_saved;
         emit_callout(l, l->slow[k].name);
+        if (l->slow[k].resume_saved)
+            lower_save_flags(l);
         emit_jump(&l->e, emit_rx(&l->e, l->slow[k].resume));
     }
 }
+
+/* Open jumps of the ways into a block: to where its poll is past, and out when a request is there.
+ */
+struct ways_in {
+    u8 *past_poll, *wanted_indirect, *wanted_poll;
+};
 
 static void emit_set_arg(struct emit *e, u32 arg)
 {
@@ -80,7 +83,7 @@ static void emit_exits(struct lower *l)
     for (unsigned k = 0; k < l->exits; k++) {
         i64 target = l->exit[k].target;
         emit_land(&l->e, l->exit[k].site);
-        if (target >= 0 && target < PAGE_SIZE) {
+        if (is_in_page(target)) {
             u64 page = l->b->pa & ~(u64)(PAGE_SIZE - 1);
             t->links[t->link_count] = (struct link){.site = l->exit[k].site,
                                                     .pa = page + (u64)target,
@@ -92,13 +95,31 @@ static void emit_exits(struct lower *l)
         } else {
             emit_load(&l->e, T0, AT(page));
             lower_sum(l, T0, T0, (i32)target);
+            l->flags_saved = l->exit[k].flags_saved;
             lower_indirect(l);
         }
     }
 }
 
-/* Is it the target that was looked up, in the running context? Then this is the page. */
-static void emit_way_in(struct lower *l, unsigned offset)
+/* To the block's start by exit_at. */
+static void emit_leave(struct lower *l, unsigned offset, bool flags_saved)
+{
+    if (flags_saved)
+        lower_restore_flags(l);
+    emit_set_arg(&l->e, offset);
+    emit_jump(&l->e, l->t->exit_at);
+}
+
+static u8 *emit_poll_open(struct lower *l)
+{
+    emit_state(&l->e, 0, 0x83, 7, AT(soft.cpu.request)); /* cmp dword [..], 0 */
+    emit8(&l->e, 0);
+    return emit_jcc_open(&l->e, CC_NE);
+}
+
+/* Is it the target that was looked up, in the running context? Then this is the page. The flags
+ * are in flags_check. */
+static void emit_way_in(struct lower *l, unsigned offset, struct ways_in *w)
 {
     struct emit *e = &l->e;
     emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
@@ -106,36 +127,44 @@ static void emit_way_in(struct lower *l, unsigned offset)
     emit_table(e, 0x8b, T1, 3, AT(indirect) + (i32)offsetof(struct indirect, context));
     emit_state(e, REX_W, 0x3b, T1, AT(context));
     emit_jcc(e, CC_NE, l->t->exit_jump);
-    if (l->flags_live)
-        lower_restore_flags(l);
     emit_lea(e, REX_W, T0, T0, -(i32)offset);
     emit_store(e, T0, AT(page));
+    w->wanted_indirect = emit_poll_open(l);
+    if (l->flags_live)
+        lower_restore_flags(l);
+    w->past_poll = emit_jump_open(e);
 }
 
-static void emit_poll(struct lower *l, unsigned offset)
+static void emit_poll(struct lower *l, struct ways_in *w)
 {
-    struct emit *e = &l->e;
     if (l->flags_live)
         lower_save_flags(l);
-    emit_state(e, 0, 0x83, 7, AT(soft.cpu.request)); /* cmp dword [..], 0 */
-    emit8(e, 0);
-    u8 *quiet = emit_jcc_open(e, CC_E);
+    w->wanted_poll = emit_poll_open(l);
     if (l->flags_live)
         lower_restore_flags(l);
-    emit_set_arg(e, offset);
-    emit_jump(e, l->t->exit_at);
-    emit_land(e, quiet);
-    if (l->flags_live)
-        lower_restore_flags(l);
+}
+
+/* live[k]: arithmetic flags that instruction k or a later one uses from before k. */
+static void find_live(struct lower *l, const struct x86_insn *insn, unsigned count, u32 *live)
+{
+    i64 next = (i64)(l->b->pa & (PAGE_SIZE - 1));
+    for (unsigned k = 0; k < count; k++)
+        next += insn[k].len;
+    const struct x86_insn *last = &insn[count - 1];
+    bool falls_through = x86_forms[last->form].cls == X86_CLASS_COPY || last->op == X86_OP_JCC;
+    live[count] = falls_through ? live_at(l, next) : X86_STATUS_FLAGS;
+    for (unsigned k = count; k-- > 0;) {
+        live[k] = live_before(l, &insn[k], next, live[k + 1]);
+        next -= insn[k].len;
+    }
 }
 
 static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
                         unsigned count)
 {
     u32 live[BLOCK_INSNS_MAX + 1];
-    live[count] = X86_STATUS_FLAGS;
-    for (unsigned k = count; k-- > 0;)
-        live[k] = live_before(&insn[k], live[k + 1]);
+    struct ways_in ways;
+    find_live(l, insn, count, live);
 
     struct translation *tr = (struct translation *)(void *)l->e.p;
     unsigned offset = l->b->pa & (PAGE_SIZE - 1);
@@ -143,10 +172,12 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     l->flags_live = live[0];
     *tr = (struct translation){.env = l->env};
     tr->entry_indirect = emit_rx(&l->e, l->e.p);
-    emit_way_in(l, offset);
+    emit_way_in(l, offset, &ways);
+    emit_align(&l->e, LOOP_ALIGN);
     tr->entry_poll = emit_rx(&l->e, l->e.p);
-    emit_poll(l, offset);
+    emit_poll(l, &ways);
     tr->entry = emit_rx(&l->e, l->e.p);
+    emit_land(&l->e, ways.past_poll);
     for (unsigned k = 0; k < count; k++) {
         l->i = &insn[k];
         l->bound = &l->b->insn[k];
@@ -154,18 +185,24 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
         l->offset = offset;
         l->next = offset + insn[k].len;
         l->flags_live = live[k];
-        l->keep_saved = l->flags_saved = false;
+        l->sets_flags = x86_forms[insn[k].form].flags_written & X86_STATUS_FLAGS;
+        l->uses_flags = live_flags_used(&insn[k]) ||
+                        (l->sets_flags && (live[k + 1] & ~live_flags_set(&insn[k])));
         lower_one(l);
         bytes += insn[k].len;
         offset = l->next;
     }
+    l->flags_live = live[count];
     lower_goto(l, offset, -1);
-    l->flags_saved = false;
     emit_slows(l);
     emit_exits(l);
+    offset = l->b->pa & (PAGE_SIZE - 1);
+    emit_land(&l->e, ways.wanted_poll);
+    emit_leave(l, offset, live[0]);
+    emit_land(&l->e, ways.wanted_indirect);
+    emit_leave(l, offset, true);
     tr->dead = emit_rx(&l->e, l->e.p);
-    emit_set_arg(&l->e, l->b->pa & (PAGE_SIZE - 1));
-    emit_jump(&l->e, l->t->exit_at);
+    emit_leave(l, offset, false);
 }
 
 struct translation *translate_block(struct translator *t, struct block *b, u8 env)

@@ -34,6 +34,13 @@ static inline void emit32(struct emit *e, u32 v)
 
 enum { REX_W = 8 };
 
+/* Up to a multiple of n, with instructions that never run. */
+static inline void emit_align(struct emit *e, unsigned n)
+{
+    while ((uintptr_t)emit_rx(e, e->p) & (n - 1))
+        emit8(e, 0xcc);
+}
+
 /* opcode reg, [rsp + disp] */
 static inline void emit_state(struct emit *e, unsigned w, unsigned opcode, unsigned reg, i32 disp)
 {

@@ -5,6 +5,7 @@
 
 #include "engine/translate/emit.h"
 
+enum { LOOP_ALIGN = 32 };
 enum { SLOWS_MAX = 5 * BLOCK_INSNS_MAX, EXITS_MAX = BLOCK_INSNS_MAX + 1 };
 
 struct lower {
@@ -20,7 +21,8 @@ struct lower {
     const u8 *code;
     unsigned offset, next; /* in the page: of it, behind it */
     bool flags_live;       /* a flag of before it is used later, or by itself */
-    bool keep_saved;       /* it ends in lower_indirect(): no need to restore flags */
+    bool uses_flags;       /* it needs the host's flags to be the guest's */
+    bool sets_flags;       /* all that are used later are in the host's behind it */
     bool flags_saved;      /* they are in flags_check, not in the host's register */
     bool vector_known;     /* the guest's vector registers are in the host's here */
 
@@ -29,15 +31,21 @@ struct lower {
     struct slow {
         u8 *site, *resume;
         u32 name;
-        bool flags_saved;
+        bool flags_saved, resume_saved;
     } slow[SLOWS_MAX];
     /* Direct branches: jumps with an open rel32. */
     unsigned exits;
     struct {
         u8 *site;
         i64 target; /* offset from the page */
+        bool flags_saved;
     } exit[EXITS_MAX];
 };
+
+static inline bool is_in_page(i64 offset)
+{
+    return offset >= 0 && offset < PAGE_SIZE;
+}
 
 /* Each emits code for the running instruction, or returns false having emitted nothing: then it is
  * called out. lower_control() is for what ends with a branch. */
@@ -77,11 +85,14 @@ void lower_add_base(struct lower *l);
 /* From the linear address in T0 to the host's, when size bytes there may be accessed directly and
  * the address has none of the bits in align; else on to a callout. Uses T1. */
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align);
-/* These two use T1. */
+/* These use T1. Before and behind code that spoils the host's flags: they are saved if they are
+ * used later and not saved yet, and restored before the next instruction that needs them. */
+void lower_spoil_flags(struct lower *l);
+void lower_use_flags(struct lower *l);
 void lower_save_flags(struct lower *l);
 void lower_restore_flags(struct lower *l);
 /* jcc to a callout of the running instruction. */
-void lower_slow(struct lower *l, unsigned cc, bool flags_saved);
+void lower_slow(struct lower *l, unsigned cc);
 
 /* encode.c: the running instruction with other register numbers, its memory operand at [base]. */
 struct encode_regs {
@@ -101,6 +112,13 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
  * operand in memory; 0: none. */
 bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
                        enum x86_access access, unsigned align);
+
+/* live.c: arithmetic flags that one instruction uses, and those it sets whatever it does; those
+ * used from an offset in the page on; those used from i on, when `after` are used behind it. */
+u32 live_flags_used(const struct x86_insn *i);
+u32 live_flags_set(const struct x86_insn *i);
+u32 live_at(struct lower *l, i64 offset);
+u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 
 /* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in
  * flags_check. */

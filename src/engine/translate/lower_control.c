@@ -15,6 +15,7 @@ void lower_indirect(struct lower *l)
     struct emit *e = &l->e;
     if (!l->flags_saved)
         lower_save_flags(l);
+    l->flags_saved = true;
     emit_state(e, 0, 0xc7, 0, AT(last_indirect));
     emit32(e, callout_name(l->t, l->bound, l->offset));
     lower_slot(l);
@@ -25,6 +26,9 @@ void lower_indirect(struct lower *l)
 /* A direct branch; cc < 0: always taken. */
 void lower_goto(struct lower *l, i64 target, int cc)
 {
+    if (cc >= 0 || is_in_page(target))
+        lower_use_flags(l);
+    l->exit[l->exits].flags_saved = l->flags_saved;
     l->exit[l->exits].site = cc < 0 ? emit_jump_open(&l->e) : emit_jcc_open(&l->e, (unsigned)cc);
     l->exit[l->exits++].target = target;
 }
@@ -53,8 +57,7 @@ static void load_target(struct lower *l)
 
 static bool call(struct lower *l, bool direct, i64 target)
 {
-    bool near = direct && target >= 0 && target < PAGE_SIZE;
-    l->keep_saved = !near;
+    bool near = direct && is_in_page(target);
     if (!direct) {
         load_target(l);
         emit_store(&l->e, T0, AT(target));
@@ -76,7 +79,6 @@ static bool jump(struct lower *l, bool direct, i64 target)
     if (direct) {
         lower_goto(l, target, -1);
     } else {
-        l->keep_saved = true;
         load_target(l);
         lower_indirect(l);
     }
@@ -85,7 +87,6 @@ static bool jump(struct lower *l, bool direct, i64 target)
 
 static bool ret(struct lower *l)
 {
-    l->keep_saved = true;
     emit_rr(&l->e, lower_w(l), 0x8b, T0, GUEST_SP);
     lower_check(l, l->word, X86_READ, 0);
     emit_guest(&l->e, lower_w(l), 0x8b, T0);

@@ -213,6 +213,8 @@ bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned siz
         lower_address(l);
         lower_check(l, size, access, align);
     }
+    if (l->uses_flags)
+        lower_use_flags(l);
     /* Always loaded: what is only written may be written in part, or not at all. */
     for (unsigned k = 0; k < h.count; k++)
         emit_load(&l->e, h.home[k].host, AT_GPR(h.home[k].guest));

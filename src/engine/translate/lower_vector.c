@@ -21,15 +21,12 @@ static void check_live(struct lower *l)
     _Static_assert(offsetof(struct x86_cpu, vector_strict) ==
                        offsetof(struct x86_cpu, vector_live) + 1,
                    "one word");
-    if (l->flags_live)
-        lower_save_flags(l);
+    lower_spoil_flags(l);
     emit8(&l->e, 0x66); /* cmp word [..], 1 */
     emit_state(&l->e, 0, 0x81, 7, AT(soft.cpu.vector_live));
     emit8(&l->e, 1);
     emit8(&l->e, 0);
-    lower_slow(l, CC_NE, l->flags_live);
-    if (l->flags_live)
-        lower_restore_flags(l);
+    lower_slow(l, CC_NE);
     l->vector_known = true;
 }
 
@@ -39,6 +36,14 @@ static bool has_register_in_immediate(const struct x86_insn *i)
         if (x86_forms[i->form].opnd[n].kind == X86_OPND_L)
             return true;
     return false;
+}
+
+/* EVEX is copied as it is: general registers must be where the guest has them. */
+static bool has_same_registers(const struct x86_insn *i, const struct gpr_fields *f)
+{
+    u8 reg = f->used & ENCODE_REG ? i->reg : (u8)X86_RAX, rm = f->used & ENCODE_RM ? i->rm : reg;
+    return !(f->used & ENCODE_VVVV) && reg < 16 && rm < 16 && !is_homed(reg) && !is_homed(rm) &&
+           reg != X86_RSP && rm != X86_RSP;
 }
 
 bool lower_vector(struct lower *l)
@@ -52,7 +57,7 @@ bool lower_vector(struct lower *l)
     bool memory = i->flags & X86_I_MEM;
     if ((memory && (!st->bytes || !lower_has_address(l))) || f.high_byte)
         return false;
-    if ((i->flags & X86_I_EVEX) && (f.used || l->word == 4))
+    if ((i->flags & X86_I_EVEX) && (l->word == 4 || !has_same_registers(i, &f)))
         return false;
     /* Register numbers outside of ModRM: 32-bit code has eight, and the fourth bit says nothing. */
     if (l->word == 4 && i->off_imm && (i->imm & 0x80) && has_register_in_immediate(i))

@@ -38,6 +38,21 @@ void lower_restore_flags(struct lower *l)
     emit_move(&l->e, X86_RAX, T1);
 }
 
+void lower_spoil_flags(struct lower *l)
+{
+    if (!l->flags_live || l->flags_saved)
+        return;
+    lower_save_flags(l);
+    l->flags_saved = true;
+}
+
+void lower_use_flags(struct lower *l)
+{
+    if (l->flags_saved && l->flags_live)
+        lower_restore_flags(l);
+    l->flags_saved = false;
+}
+
 static i64 rip_displacement(const struct lower *l)
 {
     return (i64)l->next + l->i->disp;
@@ -104,12 +119,10 @@ void lower_address(struct lower *l)
  * uses; what can't be accessed without a look at its limit is left to the callout. */
 static void check_unlimited(struct lower *l, unsigned seg)
 {
-    if (l->flags_live && !l->flags_saved)
-        lower_save_flags(l);
-    l->flags_saved = l->flags_live;                        /* lower_check() restores them */
+    lower_spoil_flags(l);
     emit_state(&l->e, 0, 0xf6, 0, AT(soft.cpu.unlimited)); /* test byte [..], imm8 */
     emit8(&l->e, 1u << seg);
-    lower_slow(l, CC_E, l->flags_live);
+    lower_slow(l, CC_E);
 }
 
 void lower_add_base(struct lower *l)
@@ -124,11 +137,12 @@ void lower_add_base(struct lower *l)
     EMIT(&l->e, 0x8d, 0x14, 0x1a);
 }
 
-void lower_slow(struct lower *l, unsigned cc, bool flags_saved)
+void lower_slow(struct lower *l, unsigned cc)
 {
     u8 *site = emit_jcc_open(&l->e, cc);
-    l->slow[l->slows++] = (struct slow){
-        .site = site, .name = callout_name(l->t, l->bound, l->offset), .flags_saved = flags_saved};
+    l->slow[l->slows++] = (struct slow){.site = site,
+                                        .name = callout_name(l->t, l->bound, l->offset),
+                                        .flags_saved = l->flags_saved};
 }
 
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align)
@@ -138,12 +152,11 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
         AT(soft.cpu.tlb) + (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
     _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10,
                    "see the shift and mask");
-    if (l->flags_live && !l->flags_saved)
-        lower_save_flags(l);
+    lower_spoil_flags(l);
     if (align) {
         EMIT(e, 0x41, 0xf7, 0xc2); /* test r10d, imm32 */
         emit32(e, align);
-        lower_slow(l, CC_NE, l->flags_live);
+        lower_slow(l, CC_NE);
     }
     EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81,
          0xe3); /* mov r11d, r10d; shr 6; and */
@@ -151,9 +164,6 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     emit_table(e, 0x2b, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access);
     EMIT(e, 0x49, 0x81, 0xfa); /* cmp r10, imm32 */
     emit32(e, 4096 - size);
-    lower_slow(l, CC_A, l->flags_live);
+    lower_slow(l, CC_A);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
-    l->flags_saved = l->flags_live && l->keep_saved;
-    if (l->flags_live && !l->flags_saved)
-        lower_restore_flags(l);
 }
