@@ -173,7 +173,7 @@ class Guest:
         print('$', ' '.join(command), flush=True)
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT)
-        self.text = ''
+        self.text = self.seen = ''
         self.end = time.monotonic() + DEADLINE
         self.poll = selectors.DefaultSelector()
         self.poll.register(self.child.stdout, selectors.EVENT_READ)
@@ -200,7 +200,7 @@ class Guest:
                 self.fail('the kernel panicked')
             if not self.read():
                 self.fail(f'doppel ended (status {self.child.wait()}) before {pattern!r}')
-        self.text = self.text[m.end():]
+        self.seen, self.text = m[0], self.text[m.end():]
 
     def say(self, line):
         self.child.stdin.write(line.encode() + b'\n')
