@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Start to exit of `RUNTIME run` with a busybox `true` bundle, interleaved over the runtimes.
+"""Start to exit of `RUNTIME run` with a busybox `true` bundle, interleaved over the runtimes;
+CPU time and peak memory beside it.
 
 usage: bench/container.py DOPPEL-OCI [ROUNDS]   (root; compares with crun and runc where installed)
 
@@ -14,7 +15,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
+
+
+ONCE = ''  # bench/once.c, built
 
 
 def hide_hybrid():
@@ -37,14 +40,13 @@ def bundle(folder, oci):
 
 
 def once(runtime, folder, state):
-    """Milliseconds and CPU milliseconds."""
-    start = time.perf_counter()
-    pid = os.posix_spawn(runtime, [runtime, '--root', state, 'run', '--bundle', folder, 'bench'],
-                         os.environ)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f'{runtime}: status {status}')
-    return ((time.perf_counter() - start) * 1e3, (used.ru_utime + used.ru_stime) * 1e3)
+    """Milliseconds, CPU milliseconds, KiB of the largest process."""
+    out = subprocess.run([ONCE, runtime, '--root', state, 'run', '--bundle', folder, 'bench'],
+                         stdout=subprocess.PIPE, text=True, check=False)
+    if out.returncode:
+        sys.exit(f'{runtime}: failed')
+    wall, cpu, peak = map(int, out.stdout.split()[-3:])
+    return wall / 1e3, cpu / 1e3, peak
 
 
 def main():
@@ -52,6 +54,8 @@ def main():
         sys.exit(__doc__)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     oci = os.path.abspath(sys.argv[1])
+    global ONCE
+    ONCE = os.path.join(os.path.dirname(oci), 'bench', 'once')
     hide_hybrid()
     runtimes = [oci] + [p for p in map(shutil.which, ('crun', 'runc')) if p]
     times = {r: [] for r in runtimes}
@@ -64,13 +68,14 @@ def main():
                 times[runtime].append(once(runtime, f'{folder}/b',
                                            f'{folder}/state-{os.path.basename(runtime)}'))
     print(f'{rounds} interleaved rounds, load {os.getloadavg()[0]:.1f}; milliseconds')
-    print(f'{"":24}{"min":>8}{"p10":>8}{"median":>8}{"p90":>8}{"CPU":>8}')
+    print(f'{"":24}{"min":>8}{"p10":>8}{"median":>8}{"p90":>8}{"CPU":>8}{"peak KiB":>10}')
     for runtime in runtimes:
         wall = sorted(t[0] for t in times[runtime])
         cpu = sorted(t[1] for t in times[runtime])
         at = lambda q: wall[min(len(wall) - 1, int(q * len(wall)))]
+        peak = max(t[2] for t in times[runtime])
         print(f'{os.path.basename(runtime):24}{wall[0]:8.1f}{at(.1):8.1f}{at(.5):8.1f}{at(.9):8.1f}'
-              f'{cpu[len(cpu) // 2]:8.1f}')
+              f'{cpu[len(cpu) // 2]:8.1f}{peak:10}')
 
 
 if __name__ == '__main__':

@@ -99,7 +99,7 @@ static int check(struct creation *c, struct err *e)
     for (size_t i = 0; i < k->mount_count; i++)
         if ((r = mount_options_parse(k->mounts[i].options, &parsed, e)))
             return r;
-    if (c->rootless && !k->ns[NS_USER].wanted)
+    if (geteuid() && !k->ns[NS_USER].wanted)
         return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
     if (k->mount_label)
         log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
@@ -211,6 +211,7 @@ static int prepare_inner(struct creation *c, struct err *e)
     in->waits = true;
     in->seccomp = k->seccomp ? &c->seccomp : NULL;
     in->userns = k->ns[NS_USER].wanted;
+    in->confined = in->userns || c->rootless;
     in->no_pivot = o->no_pivot;
     in->no_new_keyring = o->no_new_keyring;
     in->preserve_fds = o->preserve_fds;
@@ -221,7 +222,7 @@ static int prepare_inner(struct creation *c, struct err *e)
     c->prepared = calloc(k->mount_count + 1, sizeof *c->prepared);
     if (!c->prepared)
         return err_set(e, -ENOMEM, "out of memory");
-    if ((r = mounts_prepare(k, c->state.bundle, !c->rootless, c->prepared, e)))
+    if ((r = mounts_prepare(k, c->state.bundle, !geteuid(), c->prepared, e)))
         return r;
     in->prepared = c->prepared;
     if (in->process && in->process->terminal) {
@@ -393,7 +394,7 @@ static int create(const struct runtime *rt, const struct create_options *o, pid_
         .dir = {-1, -1, false},
         .terminal = -1,
         .doors = {.v2 = -1, .v2_procs = -1},
-        .rootless = geteuid() != 0,
+        .rootless = !is_host_root(),
         .supervision = {.channel = -1},
         .inner = {.channel = -1, .start = -1, .console = -1, .seccomp_agent = -1, .foreign = -1}};
     for (unsigned k = 0; k < NS_KINDS; k++)

@@ -117,7 +117,7 @@ static int open_doors(const struct state *s, struct cgroup_doors *doors, struct 
     for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
         if (!strncmp(l, "0::", 3) && !strncmp(l + 3, s->cgroup, strlen(s->cgroup)))
             v2 = l + 3;
-    bool rootless = geteuid() != 0;
+    bool rootless = !is_host_root();
     r = cgroup_doors_open(host, s->cgroup, false, rootless, doors, e);
     return r ? r : cgroup_doors_open(host, v2, true, rootless, doors, e);
 }

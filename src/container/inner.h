@@ -28,6 +28,7 @@ struct inner {
     bool listen_fds;       /* they are socket activation's */
     bool joined;           /* exec: the container is there already */
     bool userns, map_ids;  /* in a user namespace; in a new one without maps */
+    bool confined;         /* in a user namespace, be it the caller's: no devices, no new sysfs */
     bool enter_v2;         /* clone3 could not put us into the version 2 group */
     bool waits;            /* MSG_GO brings the start FIFO */
     bool in_group;         /* MSG_GO has come */

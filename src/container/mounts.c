@@ -265,7 +265,7 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
     if (r == -EINVAL && data == with_mode)
         r = mount_at(target, q->source ? q->source : type, type, flags, o->data, e);
     /* sysfs needs the network namespace to be ours; a bind of the host's is what is left. */
-    if (r == -EPERM && m->userns && (!strcmp(type, "sysfs") || !strcmp(type, "mqueue"))) {
+    if (r == -EPERM && m->confined && (!strcmp(type, "sysfs") || !strcmp(type, "mqueue"))) {
         const char *host = !strcmp(type, "sysfs") ? "/sys" : "/dev/mqueue";
         auto_close int tree = mount_clone(AT_FDCWD, host, true, false, e);
         if (tree < 0)
@@ -293,6 +293,26 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
     return apply_propagation(top, o, e);
 }
 
+/* The container is shown its own group only; where an ordinary user could make none, ours. */
+static int bind_group(const struct mounter *m, const struct cgroup_hierarchy *h, int target,
+                      const struct mount_options *o, struct err *e)
+{
+    char full[768];
+    int r = -ENOENT;
+    if (m->cgroup) {
+        snprintf(full, sizeof full, "%s%s", h->mount, m->cgroup);
+        r = mount_clone(AT_FDCWD, full, true, true, e);
+    }
+    if (r == -ENOENT && (!m->cgroup || m->confined)) {
+        snprintf(full, sizeof full, "%s%s", h->mount, strcmp(h->own, "/") ? h->own : "");
+        r = mount_clone(AT_FDCWD, full, true, true, e);
+    }
+    auto_close int tree = r;
+    if (tree >= 0)
+        r = mount_change(tree, false, o->attr_set, 0, 0, e);
+    return r < 0 ? r : mount_attach(tree, target, e);
+}
+
 /* One version 1 hierarchy below the cgroup mount's tmpfs. */
 static int mount_hierarchy(const struct mounter *m, int base, const struct cgroup_hierarchy *h,
                            const struct mount_options *o, struct err *e)
@@ -304,22 +324,14 @@ static int mount_hierarchy(const struct mounter *m, int base, const struct cgrou
     if (target < 0)
         return fail(e, "open `%s`", name);
     unsigned long flags = o->flags & ~(unsigned long)(MS_BIND_ | MS_REC_);
-    if (m->config->ns[NS_CGROUP].wanted && !m->userns) {
+    if (m->config->ns[NS_CGROUP].wanted && !m->confined) {
         char data[160];
         snprintf(data, sizeof data, "%.*s", (int)strlen(h->controllers + 1) - 1,
                  h->controllers + 1);
         return mount_at(target, "cgroup", h->v2 ? "cgroup2" : "cgroup", flags, h->v2 ? "" : data,
                         e);
     }
-    /* Without a namespace of its own the container is shown its own group only. */
-    char full[768];
-    snprintf(full, sizeof full, "%s%s", h->mount,
-             m->cgroup             ? m->cgroup
-             : strcmp(h->own, "/") ? h->own
-                                   : "");
-    auto_close int tree = mount_clone(AT_FDCWD, full, true, true, e);
-    int r = tree < 0 ? tree : mount_change(tree, false, o->attr_set, 0, 0, e);
-    return r ? r : mount_attach(tree, target, e);
+    return bind_group(m, h, target, o, e);
 }
 
 static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
@@ -339,11 +351,7 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
             if (r != -EPERM && r != -EBUSY)
                 return r;
         }
-        char full[768];
-        snprintf(full, sizeof full, "%s%s", host->h[0].mount, m->cgroup ? m->cgroup : "");
-        auto_close int tree = mount_clone(AT_FDCWD, full, true, true, e);
-        r = tree < 0 ? tree : mount_change(tree, false, o->attr_set, 0, 0, e);
-        return r ? r : mount_attach(tree, target, e);
+        return bind_group(m, &host->h[0], target, o, e);
     }
     if ((r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, "mode=755", e)))
         return r;

@@ -24,7 +24,7 @@ int mount_idmap(int fd, bool recursive, int userns, struct err *e) must_check;
 struct mounter {
     int root; /* the root file system, O_PATH */
     const struct config *config;
-    bool userns;         /* inside a user namespace */
+    bool confined;       /* inside a user namespace */
     const int *prepared; /* per mount: a tree cloned outside, or -1 */
     struct inner *inner; /* whose groups a mount of them waits for */
     const char *cgroup;  /* path of the container's group, or NULL */

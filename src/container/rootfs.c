@@ -218,11 +218,11 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     auto_close int root = open_root(in, e);
     if (root < 0)
         return root;
-    struct mounter m = {root, c, in->userns, in->prepared, in, in->cgroup};
+    struct mounter m = {root, c, in->confined, in->prepared, in, in->cgroup};
     for (size_t i = 0; i < c->mount_count; i++)
         if ((r = mount_entry(&m, i, e)))
             return r;
-    if ((!binds_dev(c) && (r = devices_setup(c, root, in->userns, e))) ||
+    if ((!binds_dev(c) && (r = devices_setup(c, root, in->confined, e))) ||
         (r = inner_join_groups(in, e)))
         return r;
     if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))

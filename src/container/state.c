@@ -40,7 +40,7 @@ int state_root_open(const char *root, int *fd, struct err *e)
     const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
     if (root)
         path = strdup(root);
-    else if (geteuid() && runtime_dir && *runtime_dir)
+    else if (!is_host_root() && runtime_dir && *runtime_dir)
         path = print_new("%s/doppel-oci", runtime_dir);
     else if (geteuid())
         path = print_new("/tmp/doppel-oci-%u", (unsigned)geteuid());

@@ -110,6 +110,19 @@ int fds_close_on_exec(unsigned first, struct err *e)
     return fail(e, "mark descriptors close-on-exec");
 }
 
+bool is_host_root(void)
+{
+    static int known = -1;
+    if (known < 0) {
+        auto_c_free char *map = NULL;
+        unsigned inside, outside, size;
+        known = !geteuid() && !file_read(AT_FDCWD, "/proc/self/uid_map", 4096, &map, NULL) &&
+                sscanf(map, "%u %u %u", &inside, &outside, &size) == 3 && !inside && !outside &&
+                size == UINT32_MAX;
+    }
+    return known;
+}
+
 int process_start_time(pid_t pid, u64 *ticks)
 {
     char path[48], text[1024];

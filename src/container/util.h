@@ -33,6 +33,9 @@ int fds_close_on_exec(unsigned first, struct err *e) must_check;
  * -ESRCH when there is none; zombies count as none. */
 int process_start_time(pid_t pid, u64 *ticks) must_check;
 
+/* Root of the host itself: not of a user namespace, as rootless podman runs us. */
+bool is_host_root(void);
+
 static inline void auto_close_(int *fd)
 {
     if (*fd >= 0)
