@@ -141,6 +141,15 @@ static inline void emit_call(struct emit *e, const u8 *target_rx)
     emit32(e, 0);
     patch_rel32(e->p - 4, emit_rx(e, e->p - 4), target_rx);
 }
+/* To the target in T0 by the indirect table, with T1 = 4 * its slot. */
+static inline void emit_through_table(struct emit *e)
+{
+    _Static_assert(sizeof(struct indirect) == 32 && INDIRECT_BITS == 16, "see the next two");
+    EMIT(e, 0x45, 0x0f, 0xb7, 0xda);             /* movzx r11d, r10w */
+    EMIT(e, 0x4e, 0x8d, 0x1c, 0x9d, 0, 0, 0, 0); /* lea r11, [r11 * 4] */
+    EMIT(e, 0x42, 0xff, 0xa4, 0xdc);             /* jmp [rsp + r11 * 8 + disp32] */
+    emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
+}
 enum { CC_B = 2, CC_AE = 3, CC_E = 4, CC_NE = 5, CC_A = 7 };
 
 #endif

@@ -123,8 +123,6 @@ u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 /* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in
  * flags_check. */
 void lower_indirect(struct lower *l);
-/* T1 = 4 * slot of T0 in the indirect table. */
-void lower_slot(struct lower *l);
 void lower_goto(struct lower *l, i64 target, int cc);
 
 #endif

@@ -3,13 +3,6 @@
  * of it they look their target up, because the next page may be another one tomorrow. */
 #include "engine/translate/lower.h"
 
-void lower_slot(struct lower *l)
-{
-    _Static_assert(sizeof(struct indirect) == 32 && INDIRECT_BITS == 16, "see the next two");
-    EMIT(&l->e, 0x45, 0x0f, 0xb7, 0xda);             /* movzx r11d, r10w */
-    EMIT(&l->e, 0x4e, 0x8d, 0x1c, 0x9d, 0, 0, 0, 0); /* lea r11, [r11 * 4] */
-}
-
 void lower_indirect(struct lower *l)
 {
     struct emit *e = &l->e;
@@ -18,9 +11,7 @@ void lower_indirect(struct lower *l)
     l->flags_saved = true;
     emit_state(e, 0, 0xc7, 0, AT(last_indirect));
     emit32(e, callout_name(l->t, l->bound, l->offset));
-    lower_slot(l);
-    EMIT(e, 0x42, 0xff, 0xa4, 0xdc); /* jmp [rsp + r11 * 8 + disp32] */
-    emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
+    emit_through_table(e);
 }
 
 /* A direct branch; cc < 0: always taken. */

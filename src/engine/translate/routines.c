@@ -40,10 +40,9 @@ static void emit_enter(struct translator *t, struct emit *e)
     EMIT(e, 0x41, 0xff, 0xe2); /* jmp r10 */
 }
 
-/* With rsp on the struct, pushed bytes below it. */
-static void emit_return(struct emit *e, i32 pushed)
+static void emit_return(struct emit *e)
 {
-    emit_load(e, X86_RSP, pushed + AT(host_sp));
+    emit_load(e, X86_RSP, AT(host_sp));
     EMIT(e, 0x48, 0x83, 0xc4, 0x08, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b,
          0xc3);
 }
@@ -61,11 +60,18 @@ static void emit_callout(struct translator *t, struct emit *e)
     EMIT(e, 0xff, 0x97); /* call [rdi + callout] */
     emit32(e, (u32)AT(callout));
     EMIT(e, 0x48, 0x89, 0xdc, 0x85, 0xc0); /* mov rsp, rbx; test eax, eax */
-    u8 *leave = emit_jcc_open(e, CC_NE);
+    u8 *away = emit_jcc_open(e, CC_NE);
     load_registers(e, PUSHED);
     EMIT(e, 0xc2, 0x08, 0x00); /* ret 8 */
+    emit_land(e, away);
+    EMIT(e, 0x48, 0x83, 0xc4, PUSHED);  /* add rsp, 16 */
+    EMIT(e, 0x83, 0xf8, CALLOUT_LEAVE); /* cmp eax, .. */
+    u8 *leave = emit_jcc_open(e, CC_E);
+    load_registers(e, 0);
+    emit_load(e, T0, AT(soft.cpu.s.rip));
+    emit_through_table(e);
     emit_land(e, leave);
-    emit_return(e, PUSHED);
+    emit_return(e);
 }
 
 static const u8 *emit_exit(struct emit *e, enum exit_kind kind, const u8 *common)
@@ -85,7 +91,7 @@ void translate_routines(struct translator *t)
     u8 *leave = e.p;
     emit_store(&e, T0, AT(arg));
     save_registers(&e, 0);
-    emit_return(&e, 0);
+    emit_return(&e);
     t->exit_link = emit_exit(&e, EXIT_LINK, emit_rx(&e, leave));
     t->exit_at = emit_exit(&e, EXIT_AT, emit_rx(&e, leave));
     u8 *jump = e.p;

@@ -62,7 +62,34 @@ static void flags_in(struct translator *t)
 
 /* --- Callouts --- */
 
-/* Executes an instruction by its handler in the middle of translated code. 0: go on behind it. */
+/* After an instruction that ended the block: on in translated code if nothing else is due. */
+static enum callout_end go_on(struct translator *t, int r)
+{
+    struct soft *sv = &t->soft;
+    struct x86_cpu *cpu = &sv->cpu;
+    if (r == X86_EXCEPTION || r == X86_REPEAT || r == X86_INTERCEPT) {
+        cpu->s.rip = cpu->fault_rip;
+        cpu->retired--;
+    }
+    if (r == X86_EXCEPTION) {
+        r = x86_deliver(cpu, &cpu->fault);
+        if (r == X86_OK)
+            r = X86_END;
+    }
+    t->kind = EXIT_RESULT;
+    t->result = (u32)r;
+    /* Requests are looked at on the way: too early in an interrupt shadow. */
+    if ((r != X86_BRANCH && r != X86_END) || cpu->s.shadow_sti || cpu->s.shadow_mov_ss ||
+        !soft_is_quiet(sv) || !x86_canonical(cpu->s.rip))
+        return CALLOUT_LEAVE;
+    soft_context_update(sv);
+    t->context = context_of(t, environment(cpu));
+    flags_in(t);
+    t->flags_check = t->flags;
+    return CALLOUT_ONWARD;
+}
+
+/* Executes an instruction by its handler in the middle of translated code. */
 int translate_callout(struct translator *t, u32 name)
 {
     struct soft *sv = &t->soft;
@@ -75,25 +102,17 @@ int translate_callout(struct translator *t, u32 name)
     cpu->s.rip = (cpu->fault_rip + i->len) & cpu->rip_mask;
     int r = i->exec(cpu, i);
     cpu->retired++;
-    if (likely(r == X86_OK)) {
-        /* Translations, addresses or permissions may be others now; MXCSR may unmask exceptions. */
-        if (likely(context_of(t, environment(cpu)) == t->context)) {
-            if (vectors || x86_vector_stub(i)) /* the code behind it counts on them */
-                x86_vector_acquire(cpu);
-            if (likely(!cpu->vector_strict || !cpu->vector_live)) {
-                flags_in(t);
-                return 0;
-            }
-        }
-        r = X86_BRANCH;
-    }
-    if (r == X86_EXCEPTION || r == X86_REPEAT || r == X86_INTERCEPT) {
-        cpu->s.rip = cpu->fault_rip;
-        cpu->retired--;
-    }
-    t->kind = EXIT_RESULT;
-    t->result = (u32)r;
-    return 1;
+    if (unlikely(r != X86_OK))
+        return go_on(t, r);
+    /* Translations, addresses or permissions may be others now; MXCSR may unmask exceptions. */
+    if (unlikely(context_of(t, environment(cpu)) != t->context))
+        return go_on(t, X86_BRANCH);
+    if (vectors || x86_vector_stub(i)) /* the code behind it counts on them */
+        x86_vector_acquire(cpu);
+    if (unlikely(cpu->vector_strict && cpu->vector_live))
+        return go_on(t, X86_BRANCH);
+    flags_in(t);
+    return CALLOUT_NEXT;
 }
 
 /* An indirect branch to an address that is not canonical has gone too far: its handler raises #GP

@@ -30,6 +30,13 @@ enum exit_kind {
     EXIT_RESULT, /* a callout ended the block: result */
 };
 
+/* How translated code goes on after a callout. */
+enum callout_end {
+    CALLOUT_NEXT,   /* behind it */
+    CALLOUT_LEAVE,  /* not at all: EXIT_RESULT */
+    CALLOUT_ONWARD, /* at cpu->s.rip, by the indirect table */
+};
+
 /* What translations depend on beside a block's bytes and key; part of the indirect table's tag. */
 enum {
     ENV_TLB = 3, /* enum x86_tlb_index of data accesses; X86_TLB_CHECKED: nothing is translated */
