@@ -195,7 +195,7 @@ static int command_start(int argc, char **argv)
     struct err e;
     const char *id;
     int r = only_id(argc, argv, &id);
-    return r ? r : runtime_start(&oci.rt, id, &e) ? failure(&e) : 0;
+    return r ? r : runtime_start(&oci.rt, id, 0, &e) ? failure(&e) : 0;
 }
 
 static int command_pause(int argc, char **argv)
@@ -264,7 +264,7 @@ static int command_delete(int argc, char **argv)
         force = true;
     }
     int r = need_id("delete", argc, argv, &id);
-    return r ? r : runtime_delete(&oci.rt, id, force, &e) ? failure(&e) : 0;
+    return r ? r : runtime_delete(&oci.rt, id, 0, force, &e) ? failure(&e) : 0;
 }
 
 static int command_list(int argc, char **argv)

@@ -440,14 +440,14 @@ int runtime_run(const struct runtime *rt, const struct create_options *o, int *s
     }
     if ((r = create(rt, o, &pid, &terminal, e)))
         return r;
-    if ((r = runtime_start(rt, o->id, e))) {
-        (void)!runtime_delete(rt, o->id, true, NULL);
+    if ((r = runtime_start(rt, o->id, pid, e))) {
+        (void)!runtime_delete(rt, o->id, pid, true, NULL);
         return r;
     }
     if (o->detach)
         return 0;
     r = foreground_wait(signals, pid, terminal, status, e);
     if (!o->keep && !r)
-        r = runtime_delete(rt, o->id, true, e);
+        r = runtime_delete(rt, o->id, pid, true, e);
     return r;
 }

@@ -72,12 +72,14 @@ static void run_late_hooks(struct open_container *c, enum hook_kind kind, enum s
     hooks_run_all(config, kind, state);
 }
 
-int runtime_start(const struct runtime *rt, const char *id, struct err *e)
+int runtime_start(const struct runtime *rt, const char *id, pid_t pid, struct err *e)
 {
     auto_container struct open_container c;
     int r = container_open(&c, rt, id, true, e);
     if (r)
         return r;
+    if (pid && c.state.pid != pid)
+        return err_set(e, -ENOENT, "container `%s` does not exist", id);
     enum status status = state_status(&c.state, &c.dir);
     if (status != STATUS_CREATED)
         return err_set(e, -EBUSY, "cannot start container `%s`: it is %s", id, status_name(status));
@@ -161,14 +163,42 @@ static void kill_and_wait(struct open_container *c)
         (void)!cgroup_kill(s->cgroup, SIGKILL, NULL);
 }
 
-int runtime_delete(const struct runtime *rt, const char *id, bool force, struct err *e)
+/* A damaged state file names nothing any more. The copy of the configuration still names the
+ * group, and the group the processes. */
+static int salvage(struct open_container *c, const struct runtime *rt, const char *id,
+                   struct err *e)
+{
+    struct err why = e ? *e : (struct err){0};
+    struct config config;
+    int r;
+    *c = (struct open_container){.root = -1, .dir = {-1, -1, false}};
+    if ((r = state_root_open(rt->root, &c->root, e)) ||
+        (r = container_dir_open(&c->dir, c->root, id, true, e))) {
+        container_close(c);
+        return r;
+    }
+    log_warn("oci", "%s; deleting what is found", why.text);
+    c->state.id = strdup(id);
+    if (!config_load(&config, c->dir.fd, "config.json", NULL)) {
+        if (!rt->cgroups_disabled)
+            (void)!cgroup_path(config.cgroups_path, id, &c->state.cgroup, NULL);
+        config_free(&config);
+    }
+    return c->state.id ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool force, struct err *e)
 {
     auto_container struct open_container c;
     int r = container_open(&c, rt, id, true, e);
     if (r == -ENOENT && force)
         return 0;
+    if (r && force)
+        r = salvage(&c, rt, id, e);
     if (r)
         return r;
+    if (pid && c.state.pid != pid)
+        return 0;
     enum status status = state_status(&c.state, &c.dir);
     if (status != STATUS_STOPPED && !force)
         return err_set(e, -EBUSY, "cannot delete container `%s` that is not stopped: %s", id,

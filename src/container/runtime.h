@@ -32,7 +32,9 @@ struct exec_options {
 
 int runtime_create(const struct runtime *rt, const struct create_options *o,
                    struct err *e) must_check;
-int runtime_start(const struct runtime *rt, const char *id, struct err *e) must_check;
+/* With a pid, here and in runtime_delete: only the container whose init that is. Somebody may have
+ * deleted ours, and somebody made another one of its name. */
+int runtime_start(const struct runtime *rt, const char *id, pid_t pid, struct err *e) must_check;
 /* create, start, and unless detached wait and delete; *status is the program's exit status. */
 int runtime_run(const struct runtime *rt, const struct create_options *o, int *status,
                 struct err *e) must_check;
@@ -41,7 +43,8 @@ int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *st
 int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
 int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all,
                  struct err *e) must_check;
-int runtime_delete(const struct runtime *rt, const char *id, bool force, struct err *e) must_check;
+int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool force,
+                   struct err *e) must_check;
 /* An array of extended states. */
 int runtime_list(const struct runtime *rt, json_t **out, struct err *e) must_check;
 int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct err *e) must_check;

@@ -92,6 +92,11 @@ int container_dir_create(struct container_dir *d, int root, const char *id, stru
         close(fd);
         return err_set(e, -EBUSY, "container `%s` was deleted while it was being created", id);
     }
+    /* Ours was deleted and another made: whoever locks it first has it. */
+    if (!faccessat(fd, "state.json", F_OK, 0)) {
+        close(fd);
+        return err_set(e, -EEXIST, "container with id `%s` already exists", id);
+    }
     *d = (struct container_dir){root, fd, true};
     return 0;
 }
@@ -177,7 +182,11 @@ int state_load(struct state *s, const struct container_dir *d, const char *id, s
     *s = (struct state){0};
     auto_c_free char *text = NULL;
     struct err why;
-    int r = file_read(d->fd, "state.json", 1 << 20, &text, &why);
+    struct stat st;
+    int r = fstatat(d->fd, "state.json", &st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+    if (!r)
+        r = S_ISREG(st.st_mode) ? file_read(d->fd, "state.json", 1 << 20, &text, &why)
+                                : err_set(&why, -EINVAL, "it is no file");
     if (r == -ENOENT) {
         s->id = strdup(id);
         return s->id ? 0 : err_set(e, -ENOMEM, "out of memory");
