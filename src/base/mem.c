@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include <stdlib.h>
+#include <sys/mman.h>
 
 int mem_compare(const void *a, const void *b, size_t n)
 {
@@ -70,4 +71,13 @@ void *mem_resize(void *p, size_t n)
 void mem_free(void *p)
 {
     free(p);
+}
+
+void mem_discard(void *p, size_t n)
+{
+    enum { HOST_PAGE = 4096 };
+    uintptr_t first = align_up((uintptr_t)p, HOST_PAGE);
+    uintptr_t end = ((uintptr_t)p + n) & ~(uintptr_t)(HOST_PAGE - 1);
+    if (first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED);
 }

@@ -31,6 +31,8 @@ void *mem_alloc_array(size_t n, size_t size) __attribute__((malloc));
 void *mem_alloc_aligned(size_t align, size_t n) __attribute__((malloc));
 void *mem_resize(void *p, size_t n) must_check;
 void mem_free(void *p);
+/* Gives the host back what of [p, p+n) it can take; what is there afterwards is not defined. */
+void mem_discard(void *p, size_t n);
 
 static inline void auto_mem_free_(void *p)
 {

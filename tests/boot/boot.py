@@ -60,6 +60,7 @@ ROWS = {
     'large': dict(args=LINUX + ['--memory', '5G'], talk=SHELL),
     'common': dict(args=LINUX + ['--cpu', 'common'], talk=SHELL),
     'reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL),
+    'translate-reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL, engine='translate'),
     'reboot-smp': dict(args=['--append', 'console=ttyS0'], cpus=2, talk=REBOOT + SHELL),
     'disk': dict(args=LINUX, talk=DISK + SHELL, disk=True),
     'i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686'),

@@ -39,6 +39,11 @@ static int unpack_kernel(struct boot_plan *p, struct boot_input *in, const struc
         unpack(in->kernel.path, payload, b->payload_size, vmlinux, b->unpacked_size, &progress, e);
     if (ret)
         return ret;
+    p->unpacked.data = vmlinux;
+    p->unpacked.size = b->unpacked_size;
+    p->unpacked.payload = payload;
+    p->unpacked.payload_size = b->payload_size;
+    p->unpacked.present = true;
     in->kernel.data = vmlinux;
     in->kernel.size = b->unpacked_size;
     log_info("boot", "%s: unpacked %s payload to %llu KiB", in->kernel.path, format,
@@ -224,8 +229,26 @@ static int zero_memory(struct guest_memory *m, u64 addr, u64 size)
     return 0;
 }
 
-int boot_apply(const struct boot_plan *p, struct guest_memory *m, struct x86_state *s, bool fresh,
-               struct err *e)
+static int unpack_again(struct boot_plan *p, struct err *e)
+{
+    if (!p->unpacked.data || p->unpacked.present)
+        return 0;
+    int ret = unpack("the kernel", p->unpacked.payload, p->unpacked.payload_size, p->unpacked.data,
+                     p->unpacked.size, NULL, e);
+    p->unpacked.present = !ret;
+    return ret;
+}
+
+static void discard_unpacked(struct boot_plan *p)
+{
+    if (!p->unpacked.data)
+        return;
+    mem_discard(p->unpacked.data, p->unpacked.size);
+    p->unpacked.present = false;
+}
+
+static int write_segments(const struct boot_plan *p, struct guest_memory *m, bool fresh,
+                          struct err *e)
 {
     for (unsigned i = 0; i < p->segment_count; i++) {
         const struct boot_segment *g = &p->segment[i];
@@ -236,6 +259,18 @@ int boot_apply(const struct boot_plan *p, struct guest_memory *m, struct x86_sta
             return err_set(e, ret, "writing the %s to guest memory at %#llx: %s", g->what,
                            (unsigned long long)g->addr, err_name(ret));
     }
+    return 0;
+}
+
+int boot_apply(struct boot_plan *p, struct guest_memory *m, struct x86_state *s, bool fresh,
+               struct err *e)
+{
+    int r = unpack_again(p, e);
+    if (!r)
+        r = write_segments(p, m, fresh, e);
+    if (r)
+        return r;
+    discard_unpacked(p);
     u8 seed[64];
     if (p->seed && p->seed_size <= sizeof seed && !os_random(seed, p->seed_size)) {
         int ret = guest_memory_write(m, gpa(p->seed), seed, p->seed_size);

@@ -52,7 +52,7 @@ int boot_prepare(struct boot_plan **out, const struct boot_request *r, struct er
 void boot_plan_destroy(struct boot_plan *p);
 /* Writes the plan into guest memory and the entry registers into s, which holds the processor's
  * reset state. fresh: guest memory is known to be zero. */
-int boot_apply(const struct boot_plan *p, struct guest_memory *m, struct x86_state *s, bool fresh,
+int boot_apply(struct boot_plan *p, struct guest_memory *m, struct x86_state *s, bool fresh,
                struct err *e) must_check;
 /* One line for people: "Linux, 64-bit entry, unpacked on the host (xz, 57 MiB)". */
 const char *boot_describe(const struct boot_plan *p);

@@ -46,6 +46,15 @@ struct boot_plan {
     unsigned buffer_count;
     struct e820_entry e820[BOOT_E820_MAX];
     unsigned e820_count;
+    /* A kernel that was unpacked on the host, from its payload. After it was written to guest
+     * memory its pages go back to the host, and it is unpacked to the same place for the next
+     * start. */
+    struct {
+        u8 *data; /* NULL: there is none */
+        const u8 *payload;
+        u64 size, payload_size;
+        bool present;
+    } unpacked;
     enum boot_entry entry;
     u64 rip, rax, rbx, rsi;
     u64 seed; /* where fresh random bytes go at every start; 0: nowhere */
