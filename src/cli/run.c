@@ -27,6 +27,7 @@ enum {
     OPT_INITRD,
     OPT_JSON,
     OPT_KERNEL,
+    OPT_LOCKSTEP,
     OPT_MEMORY,
     OPT_MODULE,
     OPT_NO_REBOOT,
@@ -176,6 +177,7 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_ENGINE: return set_engine(m, value, e);
     case OPT_INITRD: m->initrd = value; return 0;
     case OPT_JSON: r->json = true; return 0;
+    case OPT_LOCKSTEP: m->lockstep = true; return 0;
     case OPT_KERNEL: m->kernel = value; return 0;
     case OPT_MEMORY: return set_memory(m, value, e);
     case OPT_MODULE: return set_module(m, value, e);
@@ -291,6 +293,8 @@ static int run(const struct cli_command *self, int argc, char **argv)
         r->command = argv + rest; /* argv is NULL-terminated */
         r->command_length = argc - rest;
     }
+    if (r->machine.lockstep && !strcmp(r->machine.engine, "auto"))
+        r->machine.engine = "translate";
     if (!err)
         err = check_request(r, &e);
     if (err) {
@@ -324,6 +328,8 @@ static const struct cli_option options[] = {
      "stdio none null pty file:", "serial port: stdio, none, null, pty, file:PATH (repeatable)"},
     {OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, "end instead of restarting when the guest resets"},
     {OPT_NO_SANDBOX, 0, "no-sandbox", NULL, NULL, "do not confine the process (debugging)"},
+    {OPT_LOCKSTEP, 0, "lockstep", NULL, NULL,
+     "check every translation against the interpreter (slow; one CPU)"},
     {OPT_STAT, 0, "stat", NULL, NULL, "print exit counters at the end"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
     {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "build the machine, say what would run, and end"},

@@ -38,6 +38,17 @@ static int wants_para(const struct machine_config *c, bool *wanted, struct err *
     return -EINVAL;
 }
 
+static int check_lockstep(const struct machine_config *c, const struct engine_ops *engine,
+                          struct err *e)
+{
+    if (!c->lockstep || ((engine->caps & ENGINE_LOCKSTEP) && c->cpus == 1))
+        return 0;
+    err_set(e, -EINVAL, "making a machine: engine %s with %u CPU%s can't run in lockstep",
+            engine->name, c->cpus, c->cpus == 1 ? "" : "s");
+    err_hint(e, "lockstep compares engine translate with the interpreter, on one CPU");
+    return -EINVAL;
+}
+
 static int create_vm(struct machine *m, const struct machine_config *c, struct err *e)
 {
     static const struct ram_provider ram = {host_ram_allocate, host_ram_release};
@@ -45,6 +56,8 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
     struct x86_cpu_model model;
     bool para;
     int r = machine_choose_engine(c->engine, &engine, m->engine_reason, sizeof m->engine_reason, e);
+    if (!r)
+        r = check_lockstep(c, engine, e);
     if (!r)
         r = wants_para(c, &para, e);
     if (!r)
@@ -58,6 +71,7 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .ram = &ram,
         .no_reboot = c->no_reboot,
         .time_exits = c->time_exits,
+        .lockstep = c->lockstep,
         .engine_para = para,
     };
     r = vm_create(&m->vm, &v, e);

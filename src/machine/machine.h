@@ -43,6 +43,7 @@ struct machine_config {
     unsigned ports;
     bool no_reboot;
     bool time_exits;
+    bool lockstep; /* compare engine translate with the interpreter */
     /* Called with a short text ("unpacking the kernel") and a share of 0 to 1000 while something
      * slow happens; may be NULL. */
     void (*progress)(void *ctx, const char *what, unsigned permille);

@@ -20,6 +20,7 @@ enum engine_caps {
     ENGINE_STORE_BUFFER = 1 << 4,
     ENGINE_NATIVE_TSC = 1 << 5, /* the guest's RDTSC never exits */
     ENGINE_PARA = 1 << 6,       /* can show a paravirtual interface of its own (engine_para) */
+    ENGINE_LOCKSTEP = 1 << 7,   /* can compare itself with the interpreter, on one vCPU */
 };
 
 /* Why run() came back: control only. Data accesses happen inside run() by calling vm/vcpu.h. */

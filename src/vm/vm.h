@@ -32,6 +32,7 @@ struct vm_config {
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot;      /* a reset or triple fault ends the machine */
     bool time_exits;
+    bool lockstep;    /* an engine with ENGINE_LOCKSTEP compares itself with the interpreter */
     bool engine_para; /* an engine with ENGINE_PARA shows the guest its own paravirtual interface */
 };
 

@@ -79,6 +79,7 @@ void rig_open(struct rig *r, const struct engine_ops *engine, unsigned cpus, boo
               struct guest g)
 {
     struct err e = {0};
+    r->lockstep = false;
     check(engine->model(&r->model, &e), &e);
     rig_open_model(r, engine, cpus, no_reboot, g);
 }
@@ -89,11 +90,17 @@ void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpu
     static const struct ram_provider ram = {host_ram_allocate, host_ram_release};
     struct err e = {0};
     struct x86_cpu_model model = r->model;
+    bool lockstep = r->lockstep;
     memset(r, 0, sizeof *r);
     r->model = model;
+    r->lockstep = lockstep;
     x86_model_build_leaves(&r->model, cpus, true);
-    struct vm_config c = {
-        .cpus = cpus, .engine = engine, .model = &r->model, .ram = &ram, .no_reboot = no_reboot};
+    struct vm_config c = {.cpus = cpus,
+                          .engine = engine,
+                          .model = &r->model,
+                          .ram = &ram,
+                          .no_reboot = no_reboot,
+                          .lockstep = lockstep};
     check(vm_create(&r->vm, &c, &e), &e);
     check(guest_memory_add(r->vm->memory, "ram", 0, RIG_RAM, false, &e), &e);
     r->port = device_alloc(&port_type, "port0");

@@ -15,6 +15,7 @@ struct rig {
     char text[256]; /* what was printed to port 0xe9 */
     unsigned length;
     struct x86_cpu_model model;
+    bool lockstep;                /* rig_open_model() makes such a machine */
     void (*reload)(struct rig *); /* for machine resets */
 };
 
@@ -31,7 +32,8 @@ struct guest {
 /* Makes the machine and puts the guest into it; fails the test when that fails. */
 void rig_open(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
               struct guest g);
-/* The same with the processor model in r->model instead of the most the engine can do. */
+/* The same with the processor model in r->model instead of the most the engine can do, and with
+ * r->lockstep, which rig_open() clears. */
 void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpus, bool no_reboot,
                     struct guest g);
 /* The state the guest starts with. */

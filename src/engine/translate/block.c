@@ -188,6 +188,7 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
         l->sets_flags = x86_forms[insn[k].form].flags_written & X86_STATUS_FLAGS;
         l->uses_flags = live_flags_used(&insn[k]) ||
                         (l->sets_flags && (live[k + 1] & ~live_flags_set(&insn[k])));
+        tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
         lower_one(l);
         bytes += insn[k].len;
         offset = l->next;
@@ -216,6 +217,7 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
         return NULL;
     struct translation *tr = (struct translation *)(void *)t->code_at;
     lower_block(&l, insn, bytes, count);
+    tr->end = emit_rx(&l.e, l.e.p);
     t->code_at = (u8 *)align_up((u64)(uintptr_t)l.e.p, 64);
     return tr;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop between translations: finds blocks, runs them by what they have, translates hot ones,
  * joins translations to each other. All of it on the vCPU's own thread. */
+#include "engine/translate/lockstep.h"
 #include "engine/translate/lower.h"
 #include "isa/x86/exec/vector.h"
 
@@ -71,6 +72,10 @@ static enum callout_end go_on(struct translator *t, int r)
         cpu->s.rip = cpu->fault_rip;
         cpu->retired--;
     }
+    if (unlikely(t->lockstep)) {
+        lockstep_leave(t, r);
+        return CALLOUT_LEAVE;
+    }
     if (r == X86_EXCEPTION) {
         r = x86_deliver(cpu, &cpu->fault);
         if (r == X86_OK)
@@ -98,6 +103,8 @@ int translate_callout(struct translator *t, u32 name)
         (const struct x86_insn *)(const void *)(sv->arena + (u64)(name >> 12) * 64);
     bool vectors = cpu->vector_live;
     flags_out(t);
+    if (unlikely(t->lockstep))
+        lockstep_before(t, i, name & (PAGE_SIZE - 1));
     cpu->fault_rip = t->page + (name & (PAGE_SIZE - 1));
     cpu->s.rip = (cpu->fault_rip + i->len) & cpu->rip_mask;
     int r = i->exec(cpu, i);
@@ -111,6 +118,8 @@ int translate_callout(struct translator *t, u32 name)
         x86_vector_acquire(cpu);
     if (unlikely(cpu->vector_strict && cpu->vector_live))
         return go_on(t, X86_BRANCH);
+    if (unlikely(t->lockstep))
+        lockstep_behind(t, i);
     flags_in(t);
     return CALLOUT_NEXT;
 }
@@ -180,7 +189,7 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if (b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < HOT || !has_room(t))
+    if (b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < t->hot || !has_room(t))
         return NULL;
     b->heat = 0;
     if (b->translation) {
@@ -201,6 +210,8 @@ static void remember(struct translator *t, u64 rip, const struct translation *tr
 /* Joins the branch that came out to b, if that is where it still leads. */
 static void join(struct translator *t, const struct block *b, const struct translation *tr, u64 rip)
 {
+    if (t->lockstep)
+        return; /* one translation at a time */
     if (t->kind == EXIT_JUMP) {
         remember(t, rip, tr);
     } else if (t->kind == EXIT_LINK) {
@@ -258,7 +269,7 @@ int translate_blocks(struct soft *sv)
         struct translation *tr = ready(t, b, env);
         if (tr) {
             join(t, b, tr, cpu->s.rip);
-            r = run_native(t, tr);
+            r = unlikely(t->lockstep) ? lockstep_run(t, b, tr, run_native) : run_native(t, tr);
         } else {
             t->kind = EXIT_RESULT;
             r = soft_interpret(sv, b);

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "engine/translate/lockstep.h"
 #include "engine/translate/translate_priv.h"
 
 #include <errno.h>
@@ -49,6 +50,7 @@ static int make_code(struct translator *t, struct err *e)
         return err_set(e, -ENOMEM, "making the translator: out of memory");
     }
     t->callout = translate_callout;
+    t->hot = HOT;
     translate_routines(t);
     translate_emptied(&t->soft);
     return 0;
@@ -63,6 +65,12 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
     int r = make_code(t, e);
     if (r == 0) {
         r = soft_vcpu_init(&t->soft, v, e);
+        if (r == 0 && v->vm->config.lockstep) {
+            t->hot = 1;
+            r = lockstep_create(t, e);
+            if (r)
+                soft_vcpu_fini(&t->soft);
+        }
         if (r == 0)
             return 0;
         mem_free(t->links);
@@ -75,6 +83,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
 static void translate_vcpu_fini(struct vcpu *v)
 {
     struct translator *t = v->engine;
+    lockstep_destroy(t);
     soft_vcpu_fini(&t->soft);
     mem_free(t->links);
     os_code_destroy(&t->code);
@@ -84,7 +93,7 @@ static void translate_vcpu_fini(struct vcpu *v)
 const struct engine_ops engine_translate = {
     .name = "translate",
     .description = "translator: most code runs on the host's processor as it is",
-    .caps = ENGINE_SMP | ENGINE_SINGLE_STEP | ENGINE_INTERCEPT,
+    .caps = ENGINE_SMP | ENGINE_SINGLE_STEP | ENGINE_INTERCEPT | ENGINE_LOCKSTEP,
     .probe = translate_probe,
     .model = translate_model,
     .vm_init = translate_vm_init,

@@ -8,6 +8,7 @@
 #ifndef ENGINE_TRANSLATE_TRANSLATE_PRIV_H
 #define ENGINE_TRANSLATE_TRANSLATE_PRIV_H
 
+#include "base/log.h"
 #include "engine/software/software.h"
 
 enum {
@@ -53,7 +54,9 @@ struct translation {
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
     const u8 *dead; /* leaves at the block's start */
+    const u8 *end;
     u8 env;
+    bool sensitive;  /* it holds instructions of X86_CLASS_SENSITIVE */
     bool flags_live; /* it uses arithmetic flags from before it */
 };
 
@@ -87,6 +90,9 @@ struct translator {
     u64 target;
     int (*callout)(struct translator *, u32); /* called from translated code */
 
+    struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
+    unsigned hot;              /* runs before a block is translated */
+
     struct os_code code;
     u8 *code_at;    /* next free byte, in code.rw */
     u8 *code_first; /* behind the routines below */
@@ -115,14 +121,15 @@ void translate_routines(struct translator *t);
 /* block.c: makes b's translation; NULL when there is no room left. */
 struct translation *translate_block(struct translator *t, struct block *b, u8 env);
 
+/* listing.c: code for people. rip: of the block. */
+void listing_guest(const struct translator *t, const struct block *b, u64 rip,
+                   enum log_level level);
+void listing_host(const struct translator *t, const struct translation *tr, enum log_level level);
+
 /* run.c */
 int translate_blocks(struct soft *sv);
 int translate_callout(struct translator *t, u32 name);
 void translate_killed(struct soft *sv, struct block *b);
 void translate_emptied(struct soft *sv);
-
-/* lockstep.c: runs b's translation and compares with what the interpreter makes of it. */
-int lockstep_run(struct translator *t, const struct block *b, const struct translation *tr,
-                 int (*run)(struct translator *, const struct translation *));
 
 #endif

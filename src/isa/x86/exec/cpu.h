@@ -188,6 +188,8 @@ int x86_state_validate(const struct x86_state *s, struct err *e);
 
 void x86_tlb_flush(struct x86_cpu *cpu, bool global_too);
 void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va);
+/* Drops what was filled while b was in use: entries whose A and D bits were set in b only. */
+void x86_tlb_forget(struct x86_cpu *cpu, const struct x86_store_buffer *b);
 /* Physical page pa no longer may be written (or read) directly: drops the matching tags. */
 void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only);
 

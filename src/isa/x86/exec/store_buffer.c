@@ -10,6 +10,7 @@ void x86_store_buffer_clear(struct x86_store_buffer *b)
     for (u32 i = 0; i < b->count; i++)
         b->slot[b->order[i]].mask = 0;
     b->count = 0;
+    b->fills = 0;
     b->overflow = false;
 }
 

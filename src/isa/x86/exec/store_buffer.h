@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-enum { X86_STORE_SLOTS = 1024, X86_STORE_MAX = X86_STORE_SLOTS * 3 / 4 };
+enum { X86_STORE_SLOTS = 1024, X86_STORE_MAX = X86_STORE_SLOTS * 3 / 4, X86_STORE_FILLS = 64 };
 
 struct x86_store_slot {
     u64 group; /* physical address of eight aligned bytes */
@@ -18,6 +18,8 @@ struct x86_store_buffer {
     u32 count;
     bool overflow; /* a store found no room and is lost: what ran on this buffer is void */
     u16 order[X86_STORE_MAX]; /* slots in the order of their first store */
+    u32 fills; /* entries of the TLB filled meanwhile; beyond the list: only counted */
+    u16 fill[X86_STORE_FILLS]; /* index in tlb * X86_TLB_SIZE + slot */
     struct x86_store_slot slot[X86_STORE_SLOTS];
 };
 

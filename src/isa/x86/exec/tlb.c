@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "isa/x86/exec/memory.h"
 #include "isa/x86/exec/place.h"
+#include "isa/x86/exec/store_buffer.h"
 
 static void entry_clear(struct x86_tlb_entry *t, unsigned slot)
 {
@@ -93,6 +94,23 @@ void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only)
         }
 }
 
+static void note_fill(struct x86_store_buffer *b, unsigned index, unsigned slot)
+{
+    if (b->fills < X86_STORE_FILLS)
+        b->fill[b->fills] = (u16)(index * X86_TLB_SIZE + slot);
+    b->fills++;
+}
+
+void x86_tlb_forget(struct x86_cpu *cpu, const struct x86_store_buffer *b)
+{
+    if (b->fills > X86_STORE_FILLS) {
+        x86_tlb_flush(cpu, true);
+        return;
+    }
+    for (unsigned k = 0; k < b->fills; k++)
+        entry_drop(cpu, b->fill[k] / X86_TLB_SIZE, b->fill[k] % X86_TLB_SIZE);
+}
+
 /* Enters a walked page. Rights found earlier for the same page stay: an access that sets D adds
  * the write right only. */
 static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
@@ -102,6 +120,8 @@ static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
     struct x86_tlb_entry *t = &cpu->tlb[index][slot];
     u64 va = lin & ~(u64)0xfff;
     entry_drop(cpu, index, slot);
+    if (unlikely(cpu->stores))
+        note_fill(cpu->stores, index, slot);
     t->slow = va | page->rights;
     t->pa = page->pa & ~(u64)0xfff;
     t->info = page->shift | (page->global ? X86_TLB_GLOBAL : 0);
