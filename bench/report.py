@@ -5,7 +5,7 @@ import math
 from html import escape
 from statistics import median
 
-from rows import GROUPS, SCALE, goal
+from rows import GROUPS, MEMORY, SCALE, START, goal
 
 # A guest's clock may differ from ours by this part of a row's time and, since the answer takes its
 # time through a serial port, this many seconds.
@@ -30,9 +30,10 @@ def ratio(slow, fast):
     return summary([a / b for a, b in zip(slow, fast) if a and b])
 
 
-def evaluate(row, rounds):
-    """`rounds`: machine -> one list of samples for each round (empty: it has no result)."""
-    times = {m: [sum(s["ns"] for s in r) / sum(s["iterations"] for s in r) if r else None
+def evaluate(row, rounds, key="ns"):
+    """`rounds`: machine -> one list of samples for each round (empty: it has no result);
+    key: which of a sample's times counts."""
+    times = {m: [sum(s[key] for s in r) / sum(s["iterations"] for s in r) if r else None
                  for r in found] for m, found in rounds.items()}
     result = {"ns": {m: summary([t for t in v if t]) for m, v in times.items()}}
     if "doppel" in times:
@@ -94,6 +95,38 @@ def scaling(results):
             "reached": found["doppel"] >= SCALE if "doppel" in found else None}
 
 
+def limits(results, memory):
+    """What doppel's monitor itself must reach, in figures of its own."""
+    found = {}
+    for name, values, limit in (
+            ("start", {m: v["median"] / 1e9 for m, v in
+                       results.get("start", {}).get("ns", {}).items() if v}, START),
+            ("memory", {m: median(v) for m, v in memory.items() if v}, MEMORY)):
+        if values:
+            found[name] = {"values": values, "goal": limit,
+                           "reached": values["doppel"] <= limit if "doppel" in values else None}
+    return found
+
+
+def limits_text(found):
+    lines = []
+    for name, what, text in (
+            ("start", "start to the first guest instruction", lambda v: time_text(v * 1e9)),
+            ("memory", "memory beyond the guest's after a boot",
+             lambda v: f"{v / (1 << 20):.1f} MiB")):
+        if name in found:
+            f = found[name]
+            lines.append(f"{what}: " + ", ".join(f"{m} {text(v)}" for m, v in f["values"].items())
+                         + f" (goal {text(f['goal'])}: {verdict(f['reached'])})")
+    return lines
+
+
+def slower_than_tcg(rows, results):
+    """Names of the rows that lose."""
+    return [r.name for r in rows if (results.get(r.name, {}).get("faster_than_tcg") or
+                                     {"median": 1})["median"] < 1]
+
+
 def time_text(ns):
     for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
         if ns >= size:
@@ -152,6 +185,30 @@ def group_table(found):
                      f"{number('slower_than_native', 10)}{number('goal_native', 6)}  "
                      f"{verdict(g['reached'])}".rstrip())
     return "\n".join(lines)
+
+
+def markdown(rows, results, found):
+    """The tables of docs/measurements.md."""
+    def ratios(figures):
+        return f"{figures['median']:.2f} ({figures['min']:.2f}-{figures['max']:.2f})" \
+            if figures else ""
+
+    def number(value):
+        return f"{value:.2f}" if value else ""
+    lines = ["| geomean of | rows | times faster than TCG | goal | times slower than native | goal |",
+             "|---|---|---|---|---|---|"]
+    for g in found.values():
+        goal_tcg = "each" if g["each_row"] else f"{g['goal_tcg']:g}"
+        lines.append(f"| {g['title']} | {g['rows']} | {number(g['faster_than_tcg'])} | {goal_tcg} | "
+                     f"{number(g['slower_than_native'])} | {g['goal_native'] or ''} |")
+    lines += ["", "| row | times faster than TCG | goal | times slower than native |",
+              "|---|---|---|---|"]
+    for row in rows:
+        r = results.get(row.name)
+        if r:
+            lines.append(f"| {row.name} | {ratios(r.get('faster_than_tcg'))} | {r['goal']:g} | "
+                         f"{ratios(r.get('slower_than_native'))} |")
+    return "\n".join(lines) + "\n"
 
 
 # ---- the chart -------------------------------------------------------------------------------

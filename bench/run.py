@@ -19,16 +19,21 @@ from rows import GROUPS, ROWS
 def arguments():
     p = argparse.ArgumentParser(prog="bench/run.py", description=__doc__)
     p.add_argument("--engine", default="auto", help="doppel's engine (auto)")
-    p.add_argument("--machines", default="native,tcg,doppel", help="which of the three to run")
+    p.add_argument("--machines", default="native,tcg,kvm,doppel",
+                   help="which to run (native,tcg,kvm,doppel; kvm only where it is real)")
     p.add_argument("--only", action="append", default=[], metavar="NAME",
                    help="a row or a group (repeatable)")
-    p.add_argument("--quick", action="store_true", help="a subset in under three minutes")
+    p.add_argument("--quick", action="store_true", help="a subset in about six minutes")
     p.add_argument("--no-debian", action="store_true",
                    help="without the programs from Debian packages")
-    p.add_argument("--ms", type=int, help="length of a sample (200, quick: 20)")
+    p.add_argument("--ms", type=int, help="length of a sample (200, quick: 50)")
     p.add_argument("--samples", type=int, default=1, help="samples of a round (1)")
-    p.add_argument("--rounds", type=int, help="rounds of all machines for each row (5, quick: 1)")
-    p.add_argument("--timeout", type=int, help="seconds for a row on a machine (300, quick: 20)")
+    p.add_argument("--rounds", type=int, help="rounds of all machines for each row (5, quick: 3)")
+    p.add_argument("--row-seconds", type=int,
+                   help="no further round when a row would take longer (60, quick: 12)")
+    p.add_argument("--by", choices=("clock", "cpu"), default="clock",
+                   help="time by the clock, or (for a busy machine) processor time used")
+    p.add_argument("--timeout", type=int, default=300, help="seconds for a row on a machine (300)")
     p.add_argument("--boot-timeout", type=int, default=120, help="seconds for a boot (120)")
     p.add_argument("--memory", default="1G", help="of a guest (1G)")
     p.add_argument("--append", default="", help="added to the kernel's command line, for both")
@@ -38,12 +43,12 @@ def arguments():
     p.add_argument("--qemu", default="qemu-system-x86_64")
     p.add_argument("--list", action="store_true", help="print the rows and end")
     o = p.parse_args()
-    o.ms = o.ms or (20 if o.quick else 200)
-    o.rounds = o.rounds or (1 if o.quick else 5)
-    o.timeout = o.timeout or (20 if o.quick else 300)
+    o.ms = o.ms or (50 if o.quick else 200)
+    o.rounds = o.rounds or (3 if o.quick else 5)
+    o.row_seconds = o.row_seconds or (12 if o.quick else 60)
     o.build = o.build.resolve()
     o.out = o.out or o.build / "bench"
-    o.machines = [m for m in ("native", "tcg", "doppel") if m in o.machines.split(",")]
+    o.machines = [m for m in ("native", "tcg", "kvm", "doppel") if m in o.machines.split(",")]
     known = {r.name for r in ROWS} | set(GROUPS)
     if unknown := set(o.only) - known:
         p.error(f"no row or group {', '.join(sorted(unknown))}; --list shows them")
@@ -84,41 +89,121 @@ def describe(o, kernels):
             "options": {k: str(v) for k, v in vars(o).items()}}
 
 
-def boot(machine, rounds, index):
-    """A boot as two samples of kinds that are not mixed: the wall clock, and the guest's."""
-    wall, guest = machine.start()
-    machine.stop()
-    rounds["boot"][machine.name][index] = [{"iterations": 1, "ns": wall * 1e9}]
-    rounds["boot-guest"][machine.name][index] = [{"iterations": 1, "ns": guest}]
+def kvm_missing(o):
+    """Why the engine kvm is not measured; None where it is there and real."""
+    try:
+        engines = json.loads(output(str(o.build / "doppel"), "engines", "--json"))["engines"]
+        kvm = next(e for e in engines if e["name"] == "kvm")
+    except (ValueError, KeyError, StopIteration) as e:
+        return f"doppel engines: {e}"
+    if kvm["available"] and "software implementation" not in kvm.get("note", ""):
+        return None
+    return kvm.get("note") or "not available"
 
 
-def measure(o, row, found, rounds, errors):
-    """One row on all machines in turn, `rounds` times; a machine that failed is left out."""
-    names = [m.name for m in found if row.group != "boot" or m.name != "native"]
-    for key in [row.name] + (["boot-guest"] if row.group == "boot" else []):
-        rounds[key] = {n: [[] for _ in range(o.rounds)] for n in names}
-    left = [m for m in found if m.name in names]
-    for index in range(o.rounds):
-        # Every other round goes backwards: a drift of the machine hits each at both ends.
-        for machine in left[::-1] if index % 2 else left[:]:
-            try:
-                if row.group == "boot":
-                    boot(machine, rounds, index)
-                    continue
-                samples, status = machine.run(row, o.ms, o.samples, o.timeout)
-                rounds[row.name][machine.name][index] = samples
-                if status != "ok":
+class Run:
+    """What has been found so far; survives rows and machines that fail."""
+
+    def __init__(self, options):
+        self.options = options
+        self.rounds, self.results, self.memory, self.errors = {}, {}, {}, []
+        self.begun = time.monotonic()
+
+    def error(self, text):
+        self.errors.append(text)
+        print(f"  ! {text}", flush=True)
+
+    def boot(self, machine, index):
+        """A boot as two samples of kinds that are not mixed: our clock, and the guest's."""
+        wall, guest = machine.start()
+        cpu = machine.cpu()
+        bytes_ = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[self.options.memory[-1]]
+        self.memory.setdefault(machine.name, []).append(
+            machine.memory(int(self.options.memory[:-1]) * bytes_))
+        machine.stop()
+        self.rounds["boot"][machine.name][index] = [
+            {"iterations": 1, "ns": wall * 1e9, "cpu_ns": cpu}]
+        self.rounds["boot-guest"][machine.name][index] = [
+            {"iterations": 1, "ns": guest, "cpu_ns": guest}]
+
+    def sample(self, row, machine, index):
+        """One round of a row on one machine; its samples go where they belong."""
+        if row.group == "boot":
+            self.boot(machine, index)
+        elif row.group == "start":
+            wall, cpu = machine.first_byte()
+            self.rounds[row.name][machine.name][index] = [
+                {"iterations": 1, "ns": wall * 1e9, "cpu_ns": cpu}]
+        else:
+            samples, status = machine.run(row, self.options.ms, self.options.samples,
+                                          self.options.timeout)
+            if status != "ok":
+                raise machines.Failure(f"{machine.name}: {status}")
+            self.rounds[row.name][machine.name][index] = samples
+
+    def measure(self, row, found):
+        """A row on all machines in turn, `rounds` times; a machine that failed is left out."""
+        names = [m.name for m in found]
+        for key in [row.name] + (["boot-guest"] if row.group == "boot" else []):
+            self.rounds[key] = {n: [[] for _ in range(self.options.rounds)] for n in names}
+        left, begun = found[:], time.monotonic()
+        for index in range(self.options.rounds):
+            # Every other round goes backwards: a drift of the machine hits each at both ends.
+            for machine in left[::-1] if index % 2 else left[:]:
+                try:
+                    self.sample(row, machine, index)
+                except (machines.Failure, OSError) as e:
+                    machine.stop()
                     left.remove(machine)
-                    errors.append(f"{row.name}: {machine.name}: {status}")
-            except (machines.Failure, BrokenPipeError) as e:
+                    self.error(f"{row.name}: {e}")
+            took = time.monotonic() - begun
+            if took + took / (index + 1) > self.options.row_seconds:
+                break
+        key = "cpu_ns" if self.options.by == "cpu" else "ns"
+        self.results[row.name] = report.evaluate(row, self.rounds[row.name], key)
+        if row.group == "boot":
+            self.results[row.name]["guest_clock"] = report.evaluate(row, self.rounds["boot-guest"])
+
+
+def prepare(o, kind, kernels, cache):
+    """A guest's files and its machines."""
+    tree, initramfs = image.small(cache, kernels, o.build)
+    disk = None
+    if kind == "debian":
+        tree, disk = image.debian(cache, kernels, o.build)
+    return machines.Setup(o, kernels, kind, tree, initramfs, disk)
+
+
+def measure_all(o, run, rows, kernels, cache):
+    done = 0
+    for kind in ("small", "smp", "debian"):
+        chosen = [r for r in rows if r.guest == kind]
+        if not chosen:
+            continue
+        try:
+            setup = prepare(o, kind, kernels, cache)
+        except (RuntimeError, OSError) as e:
+            run.error(f"guest {kind} ({len(chosen)} rows): {e}")
+            continue
+        found = [getattr(setup, name)() for name in o.machines]
+        tiny = [getattr(setup, name)(o.build / "bench/programs/first")
+                for name in o.machines if name != "native"]
+        try:
+            for row in chosen:
+                run.measure(row, tiny if row.group == "start" else
+                            [m for m in found if not row.machine or m.name != "native"])
+                done += 1
+                progress(run, row, done, len(rows))
+        finally:
+            for machine in found + tiny:
                 machine.stop()
-                left.remove(machine)
-                errors.append(f"{row.name}: {e}")
 
 
-def progress(row, result):
+def progress(run, row, done, count):
+    result = run.results[row.name]
     better, slower = result.get("faster_than_tcg"), result.get("slower_than_native")
-    print(f"  {row.name:<16}" + (f"{better['median']:8.2f} x TCG" if better else " " * 14) +
+    print(f"{done:3}/{count} {time.monotonic() - run.begun:5.0f} s  {row.name:<16}" +
+          (f"{better['median']:8.2f} x TCG" if better else " " * 14) +
           (f"{slower['median']:9.2f} x native" if slower else ""), flush=True)
 
 
@@ -131,56 +216,52 @@ def main():
     kernels = Path(os.environ.get("DOPPEL_CACHE", image.TOP / "cache")).resolve()
     cache = image.TOP / "cache/bench"
     cache.mkdir(parents=True, exist_ok=True)
-    rows, results, rounds, errors = choose(o), {}, {}, []
-    facts = describe(o, kernels)
+    rows, run, facts = choose(o), Run(o), describe(o, kernels)
     print(f"bench: {facts['processor']}, guest kernel {facts['guest_kernel']}, "
           f"{facts['qemu']}\nbench: engine {o.engine}; {facts['auto']}", flush=True)
-    for kind in ("small", "smp", "debian"):
-        chosen = [r for r in rows if r.guest == kind]
-        if not chosen:
-            continue
-        tree, initramfs = image.small(cache, kernels, o.build)
-        disk = None
-        if kind == "debian":
-            tree, disk = image.debian(cache, kernels, o.build)
-        setup = machines.Setup(o, kernels, kind, tree, initramfs, disk)
-        found = [getattr(setup, name)() for name in o.machines]
-        try:
-            for row in chosen:
-                measure(o, row, found, rounds, errors)
-                results[row.name] = report.evaluate(row, rounds[row.name])
-                if row.group == "boot":
-                    results[row.name]["guest_clock"] = report.evaluate(row, rounds["boot-guest"])
-                progress(row, results[row.name])
-        finally:
-            for machine in found:
-                machine.stop()
-    return finish(o, rows, results, rounds, errors, facts)
+    if "kvm" in o.machines and (why := kvm_missing(o)):
+        o.machines.remove("kvm")
+        print(f"bench: kvm is skipped: {why}", flush=True)
+    try:
+        measure_all(o, run, rows, kernels, cache)
+    except KeyboardInterrupt:
+        run.error("interrupted; what follows is what there is")
+    return finish(o, run, rows, facts)
 
 
-def finish(o, rows, results, rounds, errors, facts):
-    facts["load_after"] = os.getloadavg()
+def finish(o, run, rows, facts):
+    facts["load_after"], facts["seconds"] = os.getloadavg(), round(time.monotonic() - run.begun)
+    results = run.results
     groups, smp = report.groups(rows, results), report.scaling(results)
+    limits = report.limits(results, run.memory)
     print("\n" + report.table(rows, results, o.machines))
     print("\n" + report.group_table(groups))
     if "boot" in results:
         guest = results["boot"]["guest_clock"]
         print("\nboot by the guest's clock: " + ", ".join(
             f"{m} {report.time_text(f['median'])}" for m, f in guest["ns"].items() if f))
+    print("\n".join(report.limits_text(limits)))
     if smp:
-        print("\ntwo threads on two CPUs against one: " + ", ".join(
+        print("two threads on two CPUs against one: " + ", ".join(
             f"{m} {v:.2f}x" for m, v in smp["speed_up"].items()) +
             f" (goal {smp['goal']}: {report.verdict(smp['reached'])})")
-    for e in errors:
+    print("slower than TCG: " + (", ".join(report.slower_than_tcg(rows, results)) or "none"))
+    print(f"took {facts['seconds']} s; load {facts['load_before'][0]:.1f} before, "
+          f"{facts['load_after'][0]:.1f} after")
+    for e in run.errors:
         print(f"! {e}")
     o.out.mkdir(parents=True, exist_ok=True)
     document = {"facts": facts, "rows": results, "groups": groups, "scaling": smp,
-                "errors": errors, "samples": rounds}
-    (o.out / "results.json").write_text(json.dumps(document, indent=1) + "\n")
-    picture = report.chart(rows, results, f"Times slower than native (doppel: engine {o.engine})")
-    if picture:
-        (o.out / "chart.svg").write_text(picture)
-    print(f"\nbench: wrote {o.out}/results.json" + (f" and {o.out}/chart.svg" if picture else ""))
+                "limits": limits, "errors": run.errors, "samples": run.rounds,
+                "memory": run.memory}
+    files = {"results.json": json.dumps(document, indent=1) + "\n",
+             "tables.md": report.markdown(rows, results, groups),
+             "chart.svg": report.chart(rows, results, "Times slower than native "
+                                       f"(doppel: engine {o.engine})")}
+    for name, text in files.items():
+        if text:
+            (o.out / name).write_text(text)
+    print(f"\nbench: wrote {', '.join(n for n, t in files.items() if t)} to {o.out}")
     return 0
 
 

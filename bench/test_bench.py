@@ -29,7 +29,7 @@ class Programs(unittest.TestCase):
     def test_rows_and_programs_agree(self):
         listed = subprocess.run([PROGRAMS, "--list"], check=True, capture_output=True,
                                 text=True).stdout.split()
-        wanted = [r.name for r in ROWS if not r.command and r.group != "boot"]
+        wanted = [r.name for r in ROWS if not r.command and not r.machine]
         self.assertEqual(sorted(listed), sorted(wanted))
         self.assertLessEqual({r.group for r in ROWS}, set(GROUPS))
 
@@ -39,7 +39,7 @@ class Programs(unittest.TestCase):
         machine.start()
         checks = {}
         for row in ROWS:
-            if row.command or row.group == "boot" or row.name == "chase-memory":
+            if row.command or row.machine or row.name == "chase-memory":
                 continue
             found, status = machine.run(row, 1, 2, 60)
             with self.subTest(row.name):
@@ -116,9 +116,30 @@ class Report(unittest.TestCase):
         self.assertIn("matmul", text)
         self.assertIn("9.00", text)
         self.assertTrue(report.group_table(found))
+        self.assertIn("| matmul | 9.00 (9.00-9.00) |", report.markdown(rows, results, found))
+        self.assertEqual(report.slower_than_tcg(rows, results), [])
         chart = report.chart(rows, results, "a < b")
         self.assertEqual(len(minidom.parse(io.StringIO(chart)).getElementsByTagName("rect")),
                          3 + 2 * len(rows))
+
+    def test_limits(self):
+        found = report.limits({"start": self.evaluate("start", doppel=[[sample(10**7)]])},
+                              {"doppel": [65 << 20], "tcg": [9]})
+        self.assertTrue(found["start"]["reached"])
+        self.assertFalse(found["memory"]["reached"])
+        self.assertEqual(len(report.limits_text(found)), 2)
+
+    def test_time_by_processor(self):
+        both = [[{**sample(7), "cpu_ns": 30}]]
+        row = next(r for r in ROWS if r.name == "integer")
+        self.assertEqual(report.evaluate(row, {"doppel": both}, "cpu_ns")["ns"]["doppel"]["min"], 3)
+
+    def test_memory_is_counted(self):
+        machine = machines.Machine("native", [PROGRAMS, "--serve"], 20)
+        self.addCleanup(machine.stop)
+        machine.start()
+        self.assertGreater(machine.memory(1 << 30), 4096)
+        self.assertGreater(machine.cpu(), 0)
 
     def test_goals(self):
         self.assertEqual(goal(next(r for r in ROWS if r.name == "luajit")), 3)

@@ -6,14 +6,16 @@
  *   programs run NAME MS SAMPLES       one program, iterations chosen so that a sample takes MS
  *   programs exec NAME MS SAMPLES COMMAND...      the same for a command
  *
- * Each sample is a line "result NAME ITERATIONS NANOSECONDS CHECK", the end of a program a line
- * "end NAME STATUS NANOSECONDS" with ok, unsupported or failed and the time of everything, which
- * the driver compares with its own clock: a guest whose clock goes wrong is found out. */
+ * Each sample is a line "begin NAME", then a line "result NAME ITERATIONS NANOSECONDS CPU CHECK"
+ * with the time by the clock and the processor time; the end of a program a line "end NAME STATUS
+ * NANOSECONDS" with ok, unsupported or failed and the time of everything, which the driver compares
+ * with its own clock: a guest whose clock goes wrong is found out. */
 #include "bench.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -38,6 +40,18 @@ static uint64_t now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Processor time of this process and the children it waited for. */
+static uint64_t used(void)
+{
+    struct rusage u;
+    uint64_t ns = 0;
+    for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++)
+        if (!getrusage(who, &u))
+            ns += (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
+                  (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+    return ns;
 }
 
 static const struct bench *find(const char *name)
@@ -95,10 +109,14 @@ static void measure(const char *name, bench_run *run, uint64_t ms, uint64_t samp
 {
     uint64_t check, n = calibrate(run, ms * 1000000, &check);
     while (samples--) {
-        uint64_t begun = now();
+        printf("begin %s\n", name);
+        fflush(stdout);
+        uint64_t cpu = used(), begun = now();
         run(n);
-        printf("result %s %llu %llu %016llx\n", name, (unsigned long long)n,
-               (unsigned long long)(now() - begun), (unsigned long long)check);
+        uint64_t took = now() - begun;
+        printf("result %s %llu %llu %llu %016llx\n", name, (unsigned long long)n,
+               (unsigned long long)took, (unsigned long long)(used() - cpu),
+               (unsigned long long)check);
         fflush(stdout);
     }
 }

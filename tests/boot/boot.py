@@ -21,7 +21,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get('DOPPEL_CACHE', os.path.join(TOP, 'cache'))
 PROMPT = r'doppel:\S*# '
-DEADLINE = 500  # seconds
+DEADLINE = 1500  # seconds
 
 # At the prompt: how many processors, a number the shell computes, the end.
 SHELL = [
