@@ -85,7 +85,7 @@ static int set_boot(struct machine_config *m, const char *value, struct err *e)
 static int set_para(struct machine_config *m, const char *value, struct err *e)
 {
     m->para = value;
-    if (!strcmp(value, "kvm") || !strcmp(value, "none"))
+    if (!strcmp(value, "kvm") || !strncmp(value, "kvm,", 4) || !strcmp(value, "none"))
         return 0;
     err_set(e, -EINVAL, "--para %s: no such paravirtual interface", value);
     err_hint(e, "kvm or none");
@@ -315,7 +315,7 @@ static const struct cli_option options[] = {
     {OPT_MEMORY, 'm', "memory", "SIZE", NULL, "guest memory: 512M, 2G ... (512M)"},
     {OPT_CPU, 0, "cpu", "MODEL", "host common", "processor model: host, common or a name (host)"},
     {OPT_PARA, 0, "para", "NAME", "kvm none",
-     "paravirtual interface that the guest finds: kvm, none (kvm)"},
+     "paravirtual interface that the guest finds: kvm[,PART=off...], none (kvm)"},
     {OPT_KERNEL, 'k', "kernel", "FILE", "@file", "bzImage, ELF vmlinux or multiboot kernel"},
     {OPT_INITRD, 'i', "initrd", "FILE", "@file", "initial RAM disk"},
     {OPT_APPEND_, 'a', "append", "TEXT", NULL, "add to the kernel command line"},

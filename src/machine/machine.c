@@ -30,12 +30,8 @@ static int choose_model(struct x86_cpu_model *model, const struct engine_ops *en
 
 static int wants_para(const struct machine_config *c, bool *wanted, struct err *e)
 {
-    *wanted = !c->para || str_equal(c->para, "kvm");
-    if (*wanted || str_equal(c->para, "none"))
-        return 0;
-    err_set(e, -EINVAL, "making a machine: no paravirtual interface is called %s", c->para);
-    err_hint(e, "kvm or none");
-    return -EINVAL;
+    *wanted = !c->para || !str_equal(c->para, "none");
+    return *wanted ? para_kvm_check(c->para, e) : 0;
 }
 
 static int check_lockstep(const struct machine_config *c, const struct engine_ops *engine,
@@ -76,7 +72,7 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
     };
     r = vm_create(&m->vm, &v, e);
     if (!r && para && !(engine->caps & ENGINE_PARA))
-        r = para_kvm_create(&m->para, m->vm, e);
+        r = para_kvm_create(&m->para, m->vm, c->para, e);
     return r ? r : memory_map_add(m, c->memory, e);
 }
 

@@ -29,7 +29,8 @@ struct machine_port {
 struct machine_config {
     const char *engine; /* "auto" or a name */
     const char *cpu;    /* processor model: "host", "common", ... */
-    const char *para;   /* paravirtual interface: "kvm" (also NULL) or "none" */
+    const char *para;   /* paravirtual interface: "kvm" (also NULL), "kvm,PART=off"
+                         * (hypercall/kvm/para_kvm.h) or "none" */
     unsigned cpus;
     u64 memory; /* bytes */
     const char *kernel, *initrd, *append;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "engine/interpret/interpret.h"
 #include "engine/kvm/kvm.h"
+#include "engine/translate/translate.h"
 #include <string.h>
 #include <time.h>
 
@@ -14,10 +15,10 @@
 enum { READY = RIG_COUNTER, GO_ON = RIG_COUNTER + 8, HALTS = RIG_COUNTER + 0x10 };
 
 static const struct engine_ops *const pairs[][2] = {
-    {&engine_interpret, &engine_interpret},
-    {&engine_interpret, &engine_kvm},
-    {&engine_kvm, &engine_interpret},
-    {&engine_kvm, &engine_kvm},
+    {&engine_interpret, &engine_interpret}, {&engine_interpret, &engine_kvm},
+    {&engine_kvm, &engine_interpret},       {&engine_kvm, &engine_kvm},
+    {&engine_translate, &engine_translate}, {&engine_translate, &engine_interpret},
+    {&engine_interpret, &engine_translate}, {&engine_kvm, &engine_translate},
 };
 
 static bool works(const struct engine_ops *engine)

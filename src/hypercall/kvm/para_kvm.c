@@ -11,13 +11,66 @@ static const u32 features = KVM_FEATURE_CLOCK_OLD | KVM_FEATURE_CLOCK | KVM_FEAT
                             KVM_FEATURE_STEAL_TIME | KVM_FEATURE_EOI | KVM_FEATURE_UNHALT |
                             KVM_FEATURE_TLB_FLUSH | KVM_FEATURE_SEND_IPI;
 
+/* A guest that is not shown a part does not use it; the MSRs and calls stay. */
+static const struct part {
+    const char *name;
+    u32 features;
+} parts[] = {
+    {"clock", KVM_FEATURE_CLOCK_OLD | KVM_FEATURE_CLOCK | KVM_FEATURE_STABLE_CLOCK},
+    {"io-delay", KVM_FEATURE_NO_IO_DELAY},
+    {"steal-time", KVM_FEATURE_STEAL_TIME},
+    {"eoi", KVM_FEATURE_EOI},
+    {"unhalt", KVM_FEATURE_UNHALT},
+    {"tlb-flush", KVM_FEATURE_TLB_FLUSH},
+    {"ipi", KVM_FEATURE_SEND_IPI},
+};
+
+static bool starts_with(const char *s, const char *head)
+{
+    size_t n = str_length(head);
+    return str_length(s) >= n && !mem_compare(s, head, n);
+}
+
+/* "kvm,PART=off,...": the features that stay. */
+static int parse_spec(const char *spec, u32 *left, struct err *e)
+{
+    static const char off[] = "=off";
+    *left = features;
+    const char *s = spec && starts_with(spec, "kvm") ? spec + 3 : spec ? spec : "";
+    while (*s == ',') {
+        const struct part *p = parts, *end = parts + ARRAY_LEN(parts);
+        s++;
+        while (p < end && !(starts_with(s, p->name) && starts_with(s + str_length(p->name), off)))
+            p++;
+        if (p == end) {
+            s--;
+            break;
+        }
+        *left &= ~p->features;
+        s += str_length(p->name) + sizeof off - 1;
+    }
+    if (!*s)
+        return 0;
+    err_set(e, -EINVAL, "paravirtual interface %s: don't know what \"%s\" is", spec, s);
+    err_hint(e, "kvm, kvm,PART=off with PART clock, io-delay, steal-time, eoi, unhalt, tlb-flush "
+                "or ipi, or none");
+    return -EINVAL;
+}
+
+int para_kvm_check(const char *spec, struct err *e)
+{
+    u32 left;
+    return parse_spec(spec, &left, e);
+}
+
 static bool para_cpuid(struct vcpu *v, void *para, u32 leaf, u32 subleaf, u32 out[4])
 {
+    const struct para_kvm *p = para;
     if (leaf != KVM_LEAF_SIGNATURE && leaf != KVM_LEAF_FEATURES)
         return false;
     out[0] = out[1] = out[2] = out[3] = 0;
     if (leaf == KVM_LEAF_FEATURES) {
-        out[0] = features;
+        out[0] = p->features;
         return true;
     }
     out[0] = KVM_LEAF_FEATURES;
@@ -115,12 +168,17 @@ static const struct hypercall_ops para_ops = {
     .tsc_offset = para_tsc_offset,
 };
 
-int para_kvm_create(struct para_kvm **out, struct vm *vm, struct err *e)
+int para_kvm_create(struct para_kvm **out, struct vm *vm, const char *spec, struct err *e)
 {
+    u32 left;
+    int r = parse_spec(spec, &left, e);
+    if (r)
+        return r;
     struct para_kvm *p = mem_alloc(sizeof *p);
     if (!p)
         return err_set(e, -ENOMEM, "making KVM's guest interface: out of memory");
     p->vm = vm;
+    p->features = left;
     vm->hypercall = &para_ops;
     vm->hypercall_ctx = p;
     *out = p;

@@ -20,6 +20,7 @@ struct para_cpu {
 
 struct para_kvm {
     struct vm *vm;
+    u32 features;
     struct os_mutex lock; /* wall_clock, and system_time, tsc_offset, clock_version of every cpu */
     u64 wall_clock;
     u32 wall_version;

@@ -39,7 +39,7 @@ static inline int para_start(void)
     for (unsigned i = 0; i < BENCH_CPUS; i++)
         bench_write(i, 0xf0, 0x1ff);
     struct err e = {0};
-    return para_kvm_create(&para, &bench.vm, &e);
+    return para_kvm_create(&para, &bench.vm, NULL, &e);
 }
 
 static inline void para_stop(void)

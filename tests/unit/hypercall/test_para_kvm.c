@@ -2,6 +2,7 @@
 /* KVM's guest ABI: layouts, arithmetic, what is refused, and addresses that are not RAM. */
 #include "../cmocka_all.h"
 #include "para_bench.h"
+#include "vm/vcpu_priv.h"
 
 static int setup(void **state)
 {
@@ -293,6 +294,72 @@ static void reset_forgets(void **state)
     }
 }
 
+/* What is saved on one machine goes on on another: the clock page is written there, interrupts are
+ * offered to be ended in the same word, the steal record is kept up. */
+static void state_moves(void **state)
+{
+    (void)state;
+    static struct x86_state s;
+    struct vcpu *v = &bench.cpu[1];
+    para_wrmsr(1, KVM_MSR_SYSTEM_TIME, (RAM + 0x100) | 1);
+    para_wrmsr(1, KVM_MSR_STEAL_TIME, (RAM + 0x200) | 1);
+    para_wrmsr(1, KVM_MSR_EOI, (RAM + 0x300) | 1);
+    memset(&s, 0, sizeof s);
+    vcpu_para_save(v, &s);
+    assert_int_equal(s.msr_count, 3);
+
+    para_stop();
+    assert_int_equal(para_start(), 0); /* memory is empty */
+    vcpu_para_load(v, &s);
+    u64 value = 0;
+    for (unsigned i = 0; i < s.msr_count; i++) {
+        assert_int_equal(para_rdmsr(1, s.msr[i].index, &value), 0);
+        assert_int_equal(value, s.msr[i].value);
+    }
+    assert_true(page_at(0x100).mul != 0);
+    bench.vm.hypercall->sleep(v, para, true);
+    assert_int_equal(ram[0x200 + offsetof(struct kvm_steal_time, preempted)], KVM_PREEMPTED);
+    lapic_deliver(&bench.vm, 1, false, APIC_FIXED, 0x51, true, false);
+    lapic_take(v);
+    assert_int_equal(ram[0x300], 1);
+
+    /* A state without them turns them off; values that are refused leave them off. */
+    memset(&s, 0, sizeof s);
+    vcpu_para_load(v, &s);
+    vcpu_para_save(v, &s);
+    assert_int_equal(s.msr_count, 0);
+    s.msr[s.msr_count++] = (struct x86_msr){.index = KVM_MSR_STEAL_TIME, .value = RAM | 3};
+    s.msr[s.msr_count++] = (struct x86_msr){.index = KVM_MSR_EOI, .value = RAM | 2};
+    vcpu_para_load(v, &s);
+    memset(&s, 0, sizeof s);
+    vcpu_para_save(v, &s);
+    assert_int_equal(s.msr_count, 0);
+}
+
+static u32 features_of(const char *spec)
+{
+    struct err e = {0};
+    u32 r[4] = {0};
+    para_kvm_destroy(para);
+    para = NULL;
+    if (para_kvm_create(&para, &bench.vm, spec, &e))
+        return 0;
+    bench.vm.hypercall->cpuid(&bench.cpu[0], para, 0x40000001, 0, r);
+    return r[0];
+}
+
+static void parts_are_left_out(void **state)
+{
+    (void)state;
+    assert_int_equal(features_of("kvm"), 0x01000aeb);
+    assert_int_equal(features_of("kvm,eoi=off"), 0x01000aab);
+    assert_int_equal(features_of("kvm,clock=off,ipi=off"), 0x2e2);
+    static const char *const bad[] = {"xen",          "kvmx",         "kvm,",       "kvm,eoi",
+                                      "kvm,eoi=off,", "kvm,eoi=offx", "kvm,foo=off"};
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(features_of(bad[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +375,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(sleeping_processor_is_left_a_note, setup, teardown),
         cmocka_unit_test_setup_teardown(only_ram_is_written, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_forgets, setup, teardown),
+        cmocka_unit_test_setup_teardown(state_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(parts_are_left_out, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
