@@ -27,8 +27,12 @@ static void copy_state(const struct lockstep *ls, struct x86_state *to,
 
 /* --- What must happen once --- */
 
-static bool happens_once(const struct x86_insn *i)
+/* ... and what is too long for the buffer. */
+static bool happens_once(const struct x86_cpu *cpu, const struct x86_insn *i)
 {
+    enum { COUNT_MAX = 64 };
+    if ((i->flags & (X86_I_REP | X86_I_REPNE)) && (x86_forms[i->form].flags & X86_F_REP))
+        return cpu->s.gpr[X86_RCX] > COUNT_MAX;
     switch (i->op) {
     case X86_OP_IN:
     case X86_OP_OUT:
@@ -177,7 +181,7 @@ static int interpret(struct lockstep *ls, unsigned limit, bool careful, unsigned
         if (i->exec == soft_block_end) {
             return X86_BRANCH;
         }
-        if (k == limit || happens_once(i)) {
+        if (k == limit || happens_once(cpu, i)) {
             ls->stop = i;
             return X86_OK;
         }

@@ -46,11 +46,25 @@ static void load_target(struct lower *l)
     }
 }
 
+/* A call to nowhere faults before it stores the return address; T0 is the target. */
+static void check_canonical(struct lower *l)
+{
+    struct emit *e = &l->e;
+    lower_spoil_flags(l);
+    emit_move(e, T1, T0);
+    EMIT(e, 0x49, 0xc1, 0xeb, 47);                     /* shr r11, 47: 0 or 0x1ffff */
+    EMIT(e, 0x41, 0xff, 0xc3);                         /* inc r11d */
+    EMIT(e, 0x41, 0xf7, 0xc3, 0xfe, 0xff, 0x01, 0x00); /* test r11d, 0x1fffe */
+    lower_slow(l, CC_NE);
+}
+
 static bool call(struct lower *l, bool direct, i64 target)
 {
     bool near = direct && is_in_page(target);
     if (!direct) {
         load_target(l);
+        if (l->word == 8)
+            check_canonical(l);
         emit_store(&l->e, T0, AT(target));
     }
     push_return(l);
