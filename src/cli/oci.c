@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "container/runtime.h"
+#include "container/sdbus.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -639,7 +640,7 @@ static int command_help(int argc, char **argv)
          "  --root DIR               where containers' states are kept\n"
          "  --log FILE               write errors to FILE too\n"
          "  --log-format text|json   in this form\n"
-         "  --cgroup-manager NAME    cgroupfs, or disabled\n"
+         "  --cgroup-manager NAME    cgroupfs, systemd or disabled\n"
          "  --debug                  say more\n"
          "  --version                print the version");
     return 0;
@@ -712,6 +713,22 @@ static void fill_standard_streams(void)
         close(fd);
 }
 
+/* What loads libraries is in `doppel`, beside us: it does the same under our name. */
+static int run_dynamic(void)
+{
+    char path[4096];
+    struct err e;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "doppel");
+    path[MAX(n, (ssize_t)0)] = '\0';
+    char *slash = strrchr(path, '/');
+    strcpy(slash ? slash + 1 : path, "doppel");
+    oci.all[0] = (char *)"doppel-oci";
+    execv(path, oci.all);
+    err_set(&e, -errno, "run `%s`, which can load what this static program cannot: %s", path,
+            err_name(errno));
+    return failure(&e);
+}
+
 int oci_main(int argc, char **argv, char **all)
 {
     int status;
@@ -724,6 +741,8 @@ int oci_main(int argc, char **argv, char **all)
         return failure(&e);
     if (parse_global(argc, argv, &status))
         return status;
+    if (oci.rt.systemd && !sdbus_loadable())
+        return run_dynamic();
     log_threshold = oci.debug ? LOG_DEBUG : LOG_WARN;
     if (optind >= argc) {
         command_help(argc, argv);

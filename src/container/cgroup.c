@@ -251,6 +251,41 @@ static bool is_lack(int r)
     return r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOENT;
 }
 
+int cgroup_path_of(pid_t pid, char **out, struct err *e)
+{
+    const struct cgroup_host *host;
+    char path[48], *save = NULL;
+    auto_c_free char *text = NULL;
+    int r;
+    snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
+    if ((r = cgroup_host_read(&host, e)) || (r = file_read(AT_FDCWD, path, 65536, &text, e)))
+        return r;
+    *out = NULL;
+    for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+        char *second = strchr(l, ':'), *third = second ? strchr(second + 1, ':') : NULL;
+        if (!third || (strncmp(l, "0::", 3) && strncmp(second, ":name=systemd:", 14)))
+            continue;
+        /* Only one of them is systemd's: the deeper one. */
+        if (!*out || strlen(third + 1) > strlen(*out)) {
+            free(*out);
+            *out = strdup(third + 1);
+            if (!*out)
+                return err_set(e, -ENOMEM, "out of memory");
+        }
+    }
+    return *out ? 0 : err_set(e, -ENOENT, "process %d is in no group of systemd's", (int)pid);
+}
+
+int cgroup_complete(const struct cgroup_host *host, const char *path, bool may_lack, struct err *e)
+{
+    for (unsigned i = 0; i < host->n; i++) {
+        int r = host->h[i].v2 ? 0 : make_in(&host->h[i], path, e);
+        if (r && r != -EBUSY && !(may_lack && is_lack(r)))
+            return r;
+    }
+    return 0;
+}
+
 int cgroup_create(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
                   struct err *e)
 {

@@ -28,12 +28,18 @@ const struct cgroup_hierarchy *cgroup_v2(const struct cgroup_host *host);
 /* Opens the container's directory in one hierarchy. */
 int cgroup_open(const struct cgroup_hierarchy *h, const char *path, struct err *e) must_check;
 
+/* The group a process is in: of version 2 if mounted, else of systemd's own hierarchy. Freed with
+ * free(). */
+int cgroup_path_of(pid_t pid, char **out, struct err *e) must_check;
 /* The path for a container: cgroupsPath or made from the id. Freed with free(). */
 int cgroup_path(const char *wanted, const char *id, char **out, struct err *e) must_check;
 /* Makes the directories, of version 2 or of all hierarchies of version 1. -EBUSY when a group of
  * that path holds processes already. */
 int cgroup_create(const struct cgroup_host *host, const char *path, bool v2, bool may_lack,
                   struct err *e) must_check;
+/* The same around a process that is in some of them already (systemd has made those): version 1. */
+int cgroup_complete(const struct cgroup_host *host, const char *path, bool may_lack,
+                    struct err *e) must_check;
 /* Descriptors with which a new process joins a group: opened outside, used inside. */
 struct cgroup_doors {
     int v1[CGROUP_HIERARCHIES]; /* `tasks` of each version 1 hierarchy */
@@ -49,6 +55,9 @@ int cgroup_enter(const struct cgroup_doors *d, bool v2, struct err *e) must_chec
 /* linux.resources; members that the kernel lacks are refused. devices: as cgroup_devices.h says. */
 int cgroup_set(const struct cgroup_host *host, const char *path, json_t *resources,
                struct err *e) must_check;
+/* OCI's shares 2..262144 and block weights 10..1000 as version 2's weights 1..10000. */
+u64 cgroup_weight_of_shares(u64 shares);
+u64 cgroup_weight_of_io(u64 weight);
 int cgroup_freeze(const char *path, bool freeze, struct err *e) must_check;
 bool cgroup_is_frozen(const char *path);
 /* All pids in the group and below; *out is freed with free(). */

@@ -128,7 +128,7 @@ static int set_memory(const struct target *t, json_t *m, struct err *e)
 }
 
 /* 2..262144 to 1..10000, linear as every runtime does it. */
-static u64 shares_to_weight(u64 shares)
+u64 cgroup_weight_of_shares(u64 shares)
 {
     if (shares < 2)
         shares = 2;
@@ -162,7 +162,7 @@ static int set_cpu(const struct target *t, json_t *c, struct err *e)
             return r;
     }
     if (has_shares && shares && !(has_idle && idle)) {
-        snprintf(text, sizeof text, "%" PRIu64, v2 ? shares_to_weight(shares) : shares);
+        snprintf(text, sizeof text, "%" PRIu64, v2 ? cgroup_weight_of_shares(shares) : shares);
         if ((r = put(t, "cpu", "cpu.shares", "cpu.weight", text, e)))
             return r;
     }
@@ -211,6 +211,12 @@ static int set_cpu(const struct target *t, json_t *c, struct err *e)
     return mems && *mems ? put(t, "cpuset", "cpuset.mems", "cpuset.mems", mems, e) : 0;
 }
 
+u64 cgroup_weight_of_io(u64 weight)
+{
+    u64 w = weight < 10 ? 1 : 1 + (weight - 10) * 9999 / 990;
+    return MIN(w, (u64)10000);
+}
+
 /* Arrays of {major, minor, rate} and {major, minor, weight}. */
 static int set_block_devices(const struct target *t, json_t *b, const char *key, const char *value,
                              const char *v1, const char *v2, const char *v2_prefix, struct err *e)
@@ -248,8 +254,7 @@ static int set_block_io(const struct target *t, json_t *b, struct err *e)
     bool v2 = is_v2(t, "io");
     if (has_weight && weight) {
         if (v2) { /* 10..1000 to 1..10000 */
-            u64 w = weight < 10 ? 1 : 1 + (weight - 10) * 9999 / 990;
-            snprintf(text, sizeof text, "default %" PRIu64, w > 10000 ? 10000 : w);
+            snprintf(text, sizeof text, "default %" PRIu64, cgroup_weight_of_io(weight));
             r = put(t, "io", "", "io.bfq.weight", text, e);
             if (r == -ENOENT)
                 r = put(t, "io", "", "io.weight", text, e);

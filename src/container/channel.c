@@ -44,9 +44,11 @@ int channel_send(int fd, enum message type, int value, const char *text)
     return send_packet(fd, &p, NULL, 0) < 0 ? -errno : 0;
 }
 
-int channel_send_fds(int fd, enum message type, int value, const int *fds, unsigned n)
+int channel_send_fds(int fd, enum message type, int value, const char *text, const int *fds,
+                     unsigned n)
 {
     struct packet p = {.type = (i32)type, .value = value};
+    str_copy(p.text, text ? text : "", sizeof p.text);
     if (n > CHANNEL_FDS)
         return -E2BIG;
     return send_packet(fd, &p, fds, n) < 0 ? -errno : 0;

@@ -29,7 +29,8 @@ int channel_send(int fd, enum message type, int value, const char *text) must_ch
 int channel_receive(int fd, struct packet *p) must_check;
 /* The same with descriptors; *n: how many there is room for, then how many came. */
 enum { CHANNEL_FDS = 32 };
-int channel_send_fds(int fd, enum message type, int value, const int *fds, unsigned n) must_check;
+int channel_send_fds(int fd, enum message type, int value, const char *text, const int *fds,
+                     unsigned n) must_check;
 int channel_receive_fds(int fd, struct packet *p, int *fds, unsigned *n) must_check;
 /* Sends type and waits for MSG_GO. */
 int channel_ask(int fd, enum message type, int value, struct err *e) must_check;

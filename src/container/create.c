@@ -8,6 +8,7 @@
 #include "container/hooks.h"
 #include "container/mounts.h"
 #include "container/supervise.h"
+#include "container/systemd.h"
 #include "container/userns.h"
 
 #include "base/log.h"
@@ -35,6 +36,7 @@ struct creation {
     struct container_dir dir;
     struct seccomp_program seccomp;
     const struct cgroup_host *cgroups;
+    struct scope scope;
     struct cgroup_doors doors;
     struct inner inner;
     struct spawn spawn;
@@ -105,8 +107,8 @@ static int check(struct creation *c, struct err *e)
         log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
     if ((r = sysctl_check(k, e)))
         return r;
-    if (c->rt->systemd)
-        return err_set(e, -ENOTSUP, "the systemd cgroup manager is not supported; use cgroupfs");
+    if (c->rt->systemd && (r = systemd_scope_parse(k->cgroups_path, o->id, &c->scope, e)))
+        return r;
     struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
     unsigned n;
     r = rules ? device_rules_parse(k->resources, rules, &n, e)
@@ -142,7 +144,10 @@ static int record(struct creation *c, struct err *e)
     s->late_hooks = c->config.hooks[HOOK_POSTSTART].n || c->config.hooks[HOOK_POSTSTOP].n;
     if ((r = process_start_time(s->creator, &s->creator_start)))
         return err_set(e, r, "read the own start time");
-    if (!c->rt->cgroups_disabled && (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
+    if (c->rt->systemd)
+        s->scope = strdup(c->scope.unit);
+    else if (!c->rt->cgroups_disabled &&
+             (r = cgroup_path(c->config.cgroups_path, s->id, &s->cgroup, e)))
         return r;
     return state_save(s, &c->dir, e);
 }
@@ -179,6 +184,25 @@ static int make_group(struct creation *c, bool v2, struct err *e)
     if (r == -EBUSY)
         c->cgroup_made = false; /* it is somebody else's */
     return r ? r : cgroup_doors_open(c->cgroups, path, v2, c->rootless, &c->doors, e);
+}
+
+/* systemd makes the scope around the process, which then is in it; what systemd leaves out (it
+ * knows not every controller of version 1) is ours. */
+static int start_scope(struct creation *c, struct err *e)
+{
+    struct state *s = &c->state;
+    int r;
+    if ((r = cgroup_host_read(&c->cgroups, e)) ||
+        (r = systemd_scope_start(&c->scope, s->pid, c->config.resources, c->config.annotations,
+                                 c->cgroups->pure_v2, e)) ||
+        (r = cgroup_path_of(s->pid, &s->cgroup, e)))
+        return r;
+    c->cgroup_made = true;
+    c->supervision.cgroup = s->cgroup;
+    if ((r = state_save(s, &c->dir, e)) ||
+        (r = cgroup_complete(c->cgroups, s->cgroup, c->rootless, e)))
+        return r;
+    return cgroup_doors_open(c->cgroups, s->cgroup, false, c->rootless, &c->doors, e);
 }
 
 static int set_resources(struct creation *c, struct err *e)
@@ -312,7 +336,8 @@ static int start_init(struct creation *c, struct err *e)
      * when the channel closes, and until then its group names it. */
     bool hooks = c->config.hooks[HOOK_PRESTART].n || c->config.hooks[HOOK_CREATE_RUNTIME].n ||
                  c->config.hooks[HOOK_CREATE_CONTAINER].n;
-    if ((r = make_group(c, false, e)) || (r = set_resources(c, e)) || (r = furnish(c, e)) ||
+    if ((r = c->state.scope ? start_scope(c, e) : make_group(c, false, e)) ||
+        (r = set_resources(c, e)) || (r = furnish(c, e)) ||
         (hooks && (r = state_save(&c->state, &c->dir, e))) || (r = describe_for_agent(c, e)) ||
         (r = set_oom_score(c, e)))
         return r;
@@ -350,6 +375,8 @@ static void undo(struct creation *c)
         if (cgroup_remove(c->state.cgroup, &e))
             log_warn("oci", "%s", e.text);
     }
+    if (c->state.scope)
+        (void)!systemd_scope_stop(c->state.scope, NULL);
     if (c->dir_made) {
         auto_json json_t *state = state_to_json(&c->state, STATUS_STOPPED, false);
         if (c->state.pid > 0)

@@ -63,7 +63,7 @@ json_t *features_json(void)
     json_t *linux_ =
         json_pack("{so so s{sb sb sb sb sb} so s{sb} s{sb} s{sb} s{s{sb}} s{sb}}", "namespaces",
                   names(namespaces), "capabilities", capability_names(), "cgroup", "v1", 1, "v2", 1,
-                  "systemd", 0, "systemdUser", 0, "rdma", 1, "seccomp", seccomp, "apparmor",
+                  "systemd", 1, "systemdUser", 1, "rdma", 1, "seccomp", seccomp, "apparmor",
                   "enabled", 1, "selinux", "enabled", 1, "intelRdt", "enabled", 0,
                   "mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled", 0);
     return json_pack("{ss ss so so so s{ss}}", "ociVersionMin", "1.0.0", "ociVersionMax",

@@ -107,6 +107,8 @@ int inner_join_groups(struct inner *in, struct err *e)
     in->in_group = true;
     if (in->state) /* our own getpid() is another number in a pid namespace */
         json_object_set_new(in->state, "pid", json_integer(p.value));
+    if (p.text[0] && !(in->cgroup = strdup(p.text)))
+        return err_set(e, -ENOMEM, "out of memory");
     if (in->waits && !n)
         return err_set(e, -EPROTO, "the runtime sent no start FIFO");
     if (in->waits)

@@ -13,7 +13,7 @@ struct inner {
     const struct config *config;
     const struct process *process;
     const char *id, *rootfs;               /* rootfs: absolute path outside */
-    const char *cgroup;                    /* path of the container's group, or NULL */
+    const char *cgroup;                    /* path of the container's group, or NULL; or with GO */
     struct cgroup_doors *doors;            /* into that group; more may come with MSG_GO */
     const struct seccomp_program *seccomp; /* NULL: none */
     json_t *state;                         /* for hooks inside */

@@ -5,6 +5,8 @@
 #include "container/cgroup.h"
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
+#include "container/sdbus.h"
+#include "container/systemd.h"
 
 #include "base/log.h"
 #include <dirent.h>
@@ -190,6 +192,7 @@ static int salvage(struct open_container *c, const struct runtime *rt, const cha
 int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool force, struct err *e)
 {
     auto_container struct open_container c;
+    struct err why;
     int r = container_open(&c, rt, id, true, e);
     if (r == -ENOENT && force)
         return 0;
@@ -209,6 +212,8 @@ int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool for
             return r;
         log_warn("oci", "%s", e ? e->text : "the control group could not be removed");
     }
+    if (c.state.scope && sdbus_loadable() && (r = systemd_scope_stop(c.state.scope, &why)))
+        log_warn("oci", "%s", why.text);
     struct config config;
     bool hooks = c.state.late_hooks && !config_load(&config, c.dir.fd, "config.json", NULL);
     if ((r = container_dir_remove(&c.dir, id, e)))
@@ -267,7 +272,10 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources, 
         return err_set(e, -ESRCH, "cannot update container `%s`: it is stopped", id);
     if (!c.state.cgroup)
         return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
-    if ((r = cgroup_host_read(&host, e)) || (r = cgroup_set(host, c.state.cgroup, resources, e)))
+    if ((r = cgroup_host_read(&host, e)) ||
+        (c.state.scope && sdbus_loadable() &&
+         (r = systemd_scope_update(c.state.scope, resources, host->pure_v2, e))) ||
+        (r = cgroup_set(host, c.state.cgroup, resources, e)))
         return r;
     json_t *devices = json_object_get(resources, "devices");
     return json_array_size(devices) ? cgroup_set_devices(host, c.state.cgroup, resources, e) : 0;

@@ -299,11 +299,11 @@ static int bind_group(const struct mounter *m, const struct cgroup_hierarchy *h,
 {
     char full[768];
     int r = -ENOENT;
-    if (m->cgroup) {
-        snprintf(full, sizeof full, "%s%s", h->mount, m->cgroup);
+    if (m->inner->cgroup) {
+        snprintf(full, sizeof full, "%s%s", h->mount, m->inner->cgroup);
         r = mount_clone(AT_FDCWD, full, true, true, e);
     }
-    if (r == -ENOENT && (!m->cgroup || m->confined)) {
+    if (r == -ENOENT && (!m->inner->cgroup || m->confined)) {
         snprintf(full, sizeof full, "%s%s", h->mount, strcmp(h->own, "/") ? h->own : "");
         r = mount_clone(AT_FDCWD, full, true, true, e);
     }

@@ -27,7 +27,6 @@ struct mounter {
     bool confined;       /* inside a user namespace */
     const int *prepared; /* per mount: a tree cloned outside, or -1 */
     struct inner *inner; /* whose groups a mount of them waits for */
-    const char *cgroup;  /* path of the container's group, or NULL */
 };
 int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;
 /* Mounts that must be cloned before the user namespace is entered: sources the mapped root could

@@ -218,7 +218,7 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     auto_close int root = open_root(in, e);
     if (root < 0)
         return root;
-    struct mounter m = {root, c, in->confined, in->prepared, in, in->cgroup};
+    struct mounter m = {root, c, in->confined, in->prepared, in};
     for (size_t i = 0; i < c->mount_count; i++)
         if ((r = mount_entry(&m, i, e)))
             return r;

@@ -9,7 +9,7 @@
 struct runtime {
     const char *root;      /* --root or NULL */
     bool cgroups_disabled; /* --cgroup-manager=disabled */
-    bool systemd;          /* --systemd-cgroup: refused where it matters */
+    bool systemd;          /* --systemd-cgroup: groups are the service manager's */
 };
 
 struct create_options {

@@ -151,11 +151,11 @@ int container_dir_remove(struct container_dir *d, const char *id, struct err *e)
 int state_save(const struct state *s, const struct container_dir *d, struct err *e)
 {
     auto_json json_t *j = json_pack(
-        "{ss ss? ss? ss? ss? si sI si sI sb sb sb ss? sO?}", "id", s->id, "bundle", s->bundle,
+        "{ss ss? ss? ss? ss? si sI si sI sb sb sb ss? ss? sO?}", "id", s->id, "bundle", s->bundle,
         "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid,
         "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
         (json_int_t)s->creator_start, "complete", s->complete, "ownPids", s->own_pids, "lateHooks",
-        s->late_hooks, "cgroup", s->cgroup, "annotations", s->annotations);
+        s->late_hooks, "scope", s->scope, "cgroup", s->cgroup, "annotations", s->annotations);
     auto_c_free char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
     if (!text)
         return err_set(e, -ENOMEM, "write the state of `%s`: out of memory", s->id);
@@ -202,6 +202,7 @@ int state_load(struct state *s, const struct container_dir *d, const char *id, s
         .created = string_of(j, "created"),
         .owner = string_of(j, "owner"),
         .cgroup = string_of(j, "cgroup"),
+        .scope = string_of(j, "scope"),
         .pid = (pid_t)json_integer_value(json_object_get(j, "pid")),
         .pid_start = (u64)json_integer_value(json_object_get(j, "pidStart")),
         .creator = (pid_t)json_integer_value(json_object_get(j, "creator")),
@@ -222,6 +223,7 @@ void state_free(struct state *s)
     free(s->created);
     free(s->owner);
     free(s->cgroup);
+    free(s->scope);
     json_decref(s->annotations);
     json_decref(s->json);
     *s = (struct state){0};

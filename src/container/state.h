@@ -25,6 +25,7 @@ struct state {
     bool complete;   /* create has finished */
     bool own_pids;   /* the end of its init is the end of all */
     bool late_hooks; /* config.json has hooks for after the start or the end */
+    char *scope;     /* unit of the systemd manager; NULL: control groups are made by us */
     char *cgroup;    /* path below the hierarchies; NULL: none is managed */
     json_t *annotations;
 };

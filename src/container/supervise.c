@@ -81,7 +81,7 @@ int supervise_finish(struct supervision *s, const struct config *c, const int *f
                      struct err *e)
 {
     struct packet p;
-    int r = channel_send_fds(s->channel, MSG_GO, s->pid, fds, n);
+    int r = channel_send_fds(s->channel, MSG_GO, s->pid, s->cgroup, fds, n);
     if (r && r != -EPIPE)
         return err_set(e, r, "talk to the container's process: %s", err_name(r));
     for (;;) {

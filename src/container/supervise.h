@@ -9,9 +9,10 @@
 
 struct supervision {
     struct spawn *spawn;
-    int channel;  /* our end */
-    pid_t helper; /* 0: none */
-    pid_t pid;    /* the init; 0: not known yet */
+    int channel;        /* our end */
+    pid_t helper;       /* 0: none */
+    pid_t pid;          /* the init; 0: not known yet */
+    const char *cgroup; /* told with MSG_GO when it was not known before; or NULL */
 };
 
 /* Starts the process and goes on until its pid is known (and its ids are mapped when that must be

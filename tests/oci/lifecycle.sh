@@ -93,4 +93,11 @@ mkdir -p "$dir/outside" "$dir/rootfs$dir/outside"; ln -s "$dir/outside" "$dir/ro
 sed -i 's|"mounts": \[|"mounts": [{"destination": "/evil/x", "type": "tmpfs", "source": "t"},|' config.json
 run run $id; expect "a mount through a hostile link" 0 $?
 expect "stays inside" "" "$(ls "$dir/outside")"
+# The systemd manager where there is no systemd: a clear refusal, and nothing left.
+if [ ! -e /run/systemd/private ]; then
+    bundle '"/bin/true"'
+    run --systemd-cgroup run $id 2>"$dir/err"; expect "no systemd" 1 $?
+    expect "is said" 1 "$(grep -c 'service manager\|libsystemd' "$dir/err")"
+    expect "and leaves nothing" "" "$(run list -q)"
+fi
 exit $bad
