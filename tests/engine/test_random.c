@@ -20,7 +20,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOPS = 60, ROUNDS = 40, BODY = 14, CODE_MAX = 192 << 10, RESULTS = 0x800000 };
+enum {
+    LOOPS = 60,
+    ROUNDS = 40,
+    BODY = 14,
+    CODE_MAX = 192 << 10,
+    RESULTS = 0x800000,
+    STACK = 0x700000,
+    FRAMES = 512,
+};
 /* Registers that hold addresses; nothing else is written to them. */
 static const u8 bases[] = {X86_RBX, X86_RSI, X86_RBP, X86_R10, X86_R15, X86_R12};
 
@@ -168,6 +176,8 @@ static unsigned generate(u8 *p, struct x86_insn *insn, const struct x86_cpu_mode
         memset(b, 0, sizeof b);
         if ((r & 7) == 0)
             b[n++] = (u8)(r & 8 ? 0x66 : r & 16 ? 0xf2 : 0xf3);
+        if ((r >> 57 & 15) == 0)
+            b[n++] = 0xf0;
         if (mode == X86_MODE32 && (r >> 52 & 7) == 0)
             b[n++] = (u8)(r >> 55 & 1 ? 0x64 : r >> 56 & 1 ? 0x65 : 0x67);
         if (r & 32)
@@ -197,6 +207,196 @@ static unsigned generate(u8 *p, struct x86_insn *insn, const struct x86_cpu_mode
     }
 }
 
+/* --- 64-bit programs also have pages that are not there, faults, and code that changes --- */
+
+enum {
+    RECOVER = 0x9028, /* where the handler of #DE goes on */
+    PAGE_TABLE = 0xa000,
+    IDT = 0xb000,
+    LOG = 0x900000, /* registers at each page fault */
+    LOG_AT = 0x9010,
+    HOLES = 0x200000, /* 2 MiB mapped by PAGE_TABLE, which all base registers point to */
+};
+static u64 where_now[16]; /* registers at the start of the running loop */
+static unsigned on_page_fault, on_divide_error, on_protection;
+
+static void put32(u32 v)
+{
+    put(&v, 4);
+}
+
+/* #PF notes all registers, CR2, error code, RIP; maps the page, writable if it was written to; and
+ * lets the instruction go again. #DE and #GP go on at RECOVER. */
+static void put_handlers(void)
+{
+    unsigned over = at + 1;
+    PUT(0xe9, 0, 0, 0, 0); /* jmp behind */
+    on_page_fault = at;
+    PUT(0x48, 0x89, 0x04, 0x25, 0x18, 0x90, 0, 0); /* mov [0x9018], rax */
+    PUT(0x48, 0x8b, 0x04, 0x25, 0x10, 0x90, 0, 0); /* mov rax, [LOG_AT] */
+    for (unsigned r = 1; r < 16; r++)
+        PUT((u8)(0x48 | r >> 3 << 2), 0x89, (u8)(0x40 | (r & 7) << 3), (u8)(8 * r - 128));
+    PUT(0x51);                                     /* push rcx */
+    PUT(0x48, 0x8b, 0x0c, 0x25, 0x18, 0x90, 0, 0); /* mov rcx, [0x9018] */
+    PUT(0x48, 0x89, 0x48, 0x80);                   /* mov [rax - 128], rcx */
+    for (u8 k = 0; k < 2; k++) {                   /* error code, RIP */
+        PUT(0x48, 0x8b, 0x4c, 0x24, (u8)(8 + 8 * k));
+        PUT(0x48, 0x89, 0x48, (u8)(8 * k));
+    }
+    PUT(0x0f, 0x20, 0xd1, 0x48, 0x89, 0x48, 0x10);    /* mov rcx, cr2; mov [rax + 16], rcx */
+    PUT(0x05, 0, 1, 0, 0, 0x25, 0xff, 0xff, 0x93, 0); /* add eax, 256; and eax, 0x93ffff */
+    PUT(0x48, 0x89, 0x04, 0x25, 0x10, 0x90, 0, 0);    /* mov [LOG_AT], rax */
+    PUT(0x8b, 0x44, 0x24, 0x08, 0x83, 0xe0, 0x02, 0x0c, 0x01); /* mov eax, [rsp+8]; and 2; or 1 */
+    PUT(0xc1, 0xe9, 0x0c, 0x81, 0xe1, 0xff, 0x01, 0, 0);       /* shr ecx, 12; and ecx, 511 */
+    PUT(0x08, 0x04, 0xcd, 0, 0xa0, 0, 0);                      /* or [PAGE_TABLE + rcx * 8], al */
+    PUT(0x0f, 0x20, 0xd1, 0x0f, 0x01, 0x39);                   /* mov rcx, cr2; invlpg [rcx] */
+    PUT(0x59);                                                 /* pop rcx */
+    PUT(0x48, 0x8b, 0x04, 0x25, 0x18, 0x90, 0, 0);             /* mov rax, [0x9018] */
+    PUT(0x48, 0x83, 0xc4, 0x08, 0x48, 0xcf);                   /* add rsp, 8; iretq */
+    on_protection = at;
+    PUT(0x48, 0x83, 0xc4, 0x08); /* add rsp, 8 */
+    on_divide_error = at;
+    PUT(0x50, 0x48, 0x8b, 0x04, 0x25, 0x28, 0x90, 0, 0); /* push rax; mov rax, [RECOVER] */
+    PUT(0x48, 0x89, 0x44, 0x24, 0x08, 0x58, 0x48, 0xcf); /* mov [rsp + 8], rax; pop rax; iretq */
+    u32 distance = at - (over + 4);
+    memcpy(code + over, &distance, 4);
+}
+
+static void poke_gate(struct rig *r, unsigned vector, u64 handler)
+{
+    rig_poke(r, IDT + 16 * vector,
+             (handler & 0xffff) | 8 << 16 | (u64)0x8e00 << 32 | (handler >> 16 & 0xffff) << 48);
+    rig_poke(r, IDT + 16 * vector + 8, 0);
+}
+
+static void make_holes(struct rig *r, struct x86_state *s)
+{
+    u64 pages = seed_state; /* the same for both engines */
+    for (u64 k = 0; k < 512; k++) {
+        pages = pages * 6364136223846793005u + 1442695040888963407u;
+        u64 bits = pages >> 61; /* not there, to be read only, writable */
+        rig_poke(r, PAGE_TABLE + 8 * k, (HOLES + (k << 12)) | (bits < 2 ? 0 : bits < 4 ? 1 : 3));
+    }
+    rig_poke(r, 0x4000 + 8 * (HOLES >> 21), PAGE_TABLE | 7);
+    rig_poke(r, LOG_AT, LOG + 128);
+    poke_gate(r, X86_DE, RIG_CODE + on_divide_error);
+    poke_gate(r, X86_GP, RIG_CODE + on_protection);
+    poke_gate(r, X86_PF_FAULT, RIG_CODE + on_page_fault);
+    s->idtr = (struct x86_table){.base = IDT, .limit = 0xfff};
+}
+
+/* A page goes away: mov qword [entry], address; invlpg */
+static void put_hole(void)
+{
+    u32 page = (u32)((where_now[bases[rnd() % sizeof bases]] - HOLES) >> 12);
+    PUT(0x48, 0xc7, 0x04, 0x25);
+    put32(PAGE_TABLE + 8 * page);
+    put32(HOLES + (page << 12) + (rnd() & 1));
+    PUT(0x0f, 0x01, 0x3c, 0x25);
+    put32(HOLES + (page << 12));
+}
+
+/* mov qword [RECOVER], address: the place of the address, which is set_recovery()'s. */
+static unsigned put_recovery(void)
+{
+    PUT(0x48, 0xc7, 0x04, 0x25, RECOVER & 0xff, RECOVER >> 8, 0, 0, 0, 0, 0, 0);
+    return at - 4;
+}
+
+static void set_recovery(unsigned where)
+{
+    u32 here = RIG_CODE + at;
+    memcpy(code + where, &here, 4);
+}
+
+/* DIV or IDIV of a register or memory, whose error goes on behind it. */
+static void put_divide(void)
+{
+    u64 r = rnd();
+    u8 wide = r & 1 ? 0x48 : 0x40, sub = r & 2 ? 0x38 : 0x30;
+    if (r & 4)
+        PUT(0x31, 0xd2); /* xor edx, edx */
+    else if (r & 8)
+        PUT(wide, 0x99); /* cdq, cqo */
+    unsigned recovery = put_recovery();
+    if (r & 16)
+        PUT(wide, 0xf7, (u8)(0x40 | sub | X86_RSI), (u8)(r >> 8 & 0x7f)); /* [rsi + disp8] */
+    else
+        PUT((u8)(wide | (r >> 16 & 1)), 0xf7, (u8)(0xc0 | sub | (r >> 17 & 7)));
+    set_recovery(recovery);
+    PUT(0x83, 0xc2, 0x01); /* add edx, 1 */
+}
+
+/* Accesses that are next to each other, while their base moves and comes back. */
+static void put_neighbours(void)
+{
+    u64 r = rnd();
+    u8 base = r & 1 ? X86_RBX : r & 2 ? X86_RSI : X86_RBP, moved = 0;
+    for (unsigned k = 0, recovery; k < 6; k++) {
+        u64 q = rnd();
+        u8 disp = (u8)(q & 0x7f), m = (u8)(0x40 | (q >> 8 & 3) << 3 | base); /* eax to ebx: */
+        if ((m & 0x38) == 0x18)                                              /* not ebx */
+            m ^= 0x08;
+        switch (q >> 16 & 15) {
+        case 0: PUT(0x8b, m, disp); break;
+        case 1: PUT(0x48, 0x01, m, disp); break;
+        case 2: PUT(0x11, m, disp); break;
+        case 3: PUT(0x0f, 0xb6, m, disp); break;
+        case 4: PUT(0x0f, 0x10, m, disp); break;
+        case 5: PUT(0x0f, 0x11, m, disp); break;
+        case 6: PUT(0x3b, m, disp); break;
+        case 7: PUT(0xf0, 0x0f, 0xc1, m, disp); break;       /* lock xadd */
+        case 8: PUT(0xf0, 0x48, 0x0f, 0xb1, m, disp); break; /* lock cmpxchg */
+        case 9:
+            recovery = put_recovery();
+            PUT(0x0f, 0x28, m, (u8)(disp & 0x7c)); /* movaps */
+            set_recovery(recovery);
+            break;
+        case 10: PUT(0x50, 0x53, 0x5a, 0x59); break; /* push rax, rbx; pop rdx, rcx */
+        case 11:
+            moved ^= 0x20;
+            PUT(0x48, 0x83, (u8)((moved ? 0xc0 : 0xe8) | base), 0x20); /* add or sub base, 32 */
+            break;
+        case 12:
+            PUT(0x48, 0x89, (u8)(0xc0 | base << 3 | X86_RDI)); /* mov rdi, base */
+            PUT(0x48, 0x8b, 0x4f, disp);
+            break;
+        case 13:
+            PUT(0x55, 0x48, 0x89, 0xe5, 0xff, 0x75, 0, 0x58, 0xc9);
+            break;
+            /* push rbp; mov rbp, rsp; push [rbp]; pop rax; leave */
+        case 14: PUT(0x74, 0x03, 0x8b, (u8)(0x40 | base), disp); break; /* jz over a load */
+        case 15: PUT(0xff, 0x70 | base, disp, 0x58); break;             /* push [base]; pop rax */
+        }
+    }
+    if (moved)
+        PUT(0x48, 0x8d, (u8)(0x40 | base << 3 | base), (u8)-0x20); /* lea base, [base - 32] */
+}
+
+/* ADD becomes ADC behind a branch and back: what it needs of the flags changes. */
+static void put_changing(void)
+{
+    PUT(0x80, 0x35, 0x07, 0, 0, 0, 0x10); /* xor byte [rip + 7], 0x10 */
+    PUT(0x39, 0xd8);                      /* cmp eax, ebx */
+    PUT(0x48, 0x8b, 0x16);                /* mov rdx, [rsi] */
+    PUT(0xeb, 0x00);                      /* jmp here */
+    PUT(0x01, 0xd1);                      /* add ecx, edx */
+}
+
+static void put_piece(void)
+{
+    switch (rnd() & 15) {
+    case 0: put_hole(); break;
+    case 1:
+    case 2: put_divide(); break;
+    case 3: put_changing(); break;
+    case 4:
+    case 5:
+    case 6:
+    case 7: put_neighbours(); break;
+    }
+}
+
 static void put_body(const struct x86_cpu_model *m)
 {
     for (unsigned k = 0; k < BODY; k++) {
@@ -208,6 +408,8 @@ static void put_body(const struct x86_cpu_model *m)
         put(text, n);
         if (x86_forms[insn.form].flags_undefined)
             PUT(0x83, 0xc2, 0x01); /* add edx, 1: no use of what is undefined */
+        if (mode == X86_MODE64)
+            put_piece();
         if ((rnd() & 7) == 0)
             PUT(0x41, 0x57, 0x58); /* push r15; pop rax -- inc ecx; push edi; pop eax */
         if ((rnd() & 15) == 0)
@@ -220,7 +422,10 @@ static void put_loop(unsigned k, const struct x86_cpu_model *m)
     PUT(0xc7, 0x04, 0x25, 0x00, 0x90, 0x00, 0x00, ROUNDS, 0, 0, 0); /* mov dword [0x9000], ROUNDS */
     unsigned again = at;
     for (unsigned r = 0; r < 2 * mode; r++) {
-        u64 v = r == X86_RSP ? 0x700000 : is_base(r) ? 0x200000 + rnd() % 0x100000 : rnd();
+        u64 v = r == X86_RSP ? STACK
+                : is_base(r) ? (0x200000 + rnd() % 0x100000) & ~(rnd() & 15)
+                             : rnd();
+        where_now[r] = v;
         if (mode == X86_MODE64)
             PUT((u8)(0x48 | r >> 3));
         PUT((u8)(0xb8 | (r & 7))); /* mov r, imm */
@@ -274,16 +479,19 @@ static void run_on(const struct engine_ops *engine, bool lockstep, struct outcom
     s->xcr0 = 7;
     if (kind != WIDE)
         narrow(s);
+    else
+        make_holes(&r, s);
     assert_int_equal(vm_set_state(r.vm, 0, s, &e), 0);
     rig_start(&r);
     o->status = rig_wait(&r);
     memcpy(o->memory, guest_memory_ptr(r.vm->memory, gpa(0), RIG_RAM), RIG_RAM);
+    memset(o->memory + STACK - FRAMES, 0, FRAMES); /* flags that nobody uses may differ there */
     assert_int_equal(engine->get_state(r.vm->vcpu[0], &o->s, &e), 0);
     free(s);
     rig_close(&r);
 }
 
-static unsigned programs = 12;
+static unsigned programs = 12, faults;
 static u64 seed = 1;
 
 static void report(const struct outcome *a, const struct outcome *b, unsigned program)
@@ -318,15 +526,20 @@ static void random_programs(void **state)
         kind = k % 4 < 2 ? WIDE : k % 4 == 2 ? COMPATIBLE : UNPAGED;
         mode = kind == WIDE ? X86_MODE64 : X86_MODE32;
         at = 0;
+        if (kind == WIDE)
+            put_handlers();
         for (unsigned n = 0; n < LOOPS; n++)
             put_loop(n, &m);
         PUT(0x31, 0xc0, 0xe6, 0xf4, 0xeb, 0xfe); /* xor eax, eax; out 0xf4, al; jmp $ */
         run_on(&engine_interpret, false, a);
         run_on(&engine_translate, k % 5 == 0, b);
+        if (kind == WIDE)
+            faults += (unsigned)(load64(a->memory + LOG_AT) - LOG) / 256;
         if (a->status != b->status || memcmp(a->memory, b->memory, RIG_RAM) ||
             memcmp(a->s.gpr, b->s.gpr, sizeof a->s.gpr) || memcmp(a->s.xsave, b->s.xsave, 512))
             report(a, b, k);
     }
+    printf("%u page faults\n", faults);
     free(a);
     free(b);
 }

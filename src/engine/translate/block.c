@@ -34,6 +34,7 @@ static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsig
 static void emit_callout(struct lower *l, u32 name)
 {
     lower_use_flags(l);
+    l->in_t0 = -1;
     emit8(&l->e, 0x68); /* push imm32 */
     emit32(&l->e, name);
     emit_call(&l->e, l->t->do_callout);
@@ -42,12 +43,19 @@ static void emit_callout(struct lower *l, u32 name)
 static void lower_one(struct lower *l)
 {
     unsigned first = l->slows;
-    if (!lower_control(l) && !lower_stack(l) && !lower_copy(l) && !lower_vector(l))
+    bool done =
+        lower_control(l) || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
+    if (!done)
         emit_callout(l, callout_name(l->t, l->bound, l->offset));
+    l->called_out[l->index] = !done;
     if (l->sets_flags)
         l->flags_saved = false;
+    if (l->copy == COPY_SLOW && !l->is_last) {
+        l->flags_live = l->live_after;
+        lower_use_flags(l);
+    }
     for (unsigned k = first; k < l->slows; k++) {
-        l->slow[k].resume = l->e.p;
+        l->slow[k].resume = l->copy == COPY_QUICK ? NULL : l->e.p;
         l->slow[k].resume_saved = l->flags_saved;
     }
 }
@@ -55,13 +63,18 @@ static void lower_one(struct lower *l)
 static void emit_slows(struct lower *l)
 {
     for (unsigned k = 0; k < l->slows; k++) {
-        emit_land(&l->e, l->slow[k].site);
-        l->flags_saved = l->slow[k].flags_saved;
-        l->flags_live = l->flags_saved;
-        emit_callout(l, l->slow[k].name);
-        if (l->slow[k].resume_saved)
+        const struct slow *s = &l->slow[k];
+        emit_land(&l->e, s->site);
+        l->flags_live = l->flags_saved = s->flags_saved;
+        if (!s->resume) {
+            lower_use_flags(l);
+            emit_jump(&l->e, emit_rx(&l->e, l->again[s->index]));
+            continue;
+        }
+        emit_callout(l, s->name);
+        if (s->resume_saved)
             lower_save_flags(l);
-        emit_jump(&l->e, emit_rx(&l->e, l->slow[k].resume));
+        emit_jump(&l->e, emit_rx(&l->e, s->resume));
     }
 }
 
@@ -159,6 +172,50 @@ static void find_live(struct lower *l, const struct x86_insn *insn, unsigned cou
     }
 }
 
+/* All instructions once, and the way on from the last. */
+static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *bytes, unsigned count,
+                      const u32 *live, enum copy copy)
+{
+    unsigned offset = l->b->pa & (PAGE_SIZE - 1);
+    l->copy = copy;
+    l->vector_known = l->flags_saved = false;
+    l->in_t0 = -1;
+    for (unsigned k = 0; k < count; k++) {
+        l->index = k;
+        l->is_last = k + 1 == count;
+        l->i = &insn[k];
+        l->bound = &l->b->insn[k];
+        l->code = bytes;
+        l->offset = offset;
+        l->next = offset + insn[k].len;
+        l->flags_live = live[k];
+        l->live_after = live[k + 1];
+        l->sets_flags = x86_forms[insn[k].form].flags_written & X86_STATUS_FLAGS;
+        l->uses_flags = live_flags_used(&insn[k]) ||
+                        (l->sets_flags && (live[k + 1] & ~live_flags_set(&insn[k])));
+        if (copy == COPY_SLOW)
+            l->again[k] = l->e.p;
+        lower_one(l);
+        bytes += insn[k].len;
+        offset = l->next;
+    }
+    l->flags_live = live[count];
+    lower_goto(l, offset, -1);
+}
+
+/* COPY_SLOW comes first, because it shows what there is to share; without that it goes again. */
+static enum copy lower_slow_copy(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
+                                 unsigned count, const u32 *live)
+{
+    u8 *start = l->e.p;
+    lower_all(l, insn, bytes, count, live, COPY_SLOW);
+    if (share_checks(l, insn, count))
+        return COPY_QUICK;
+    l->e.p = start;
+    l->slows = l->exits = 0;
+    return COPY_ONLY;
+}
+
 static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
                         unsigned count)
 {
@@ -171,6 +228,8 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     l->e.p += sizeof *tr;
     l->flags_live = live[0];
     *tr = (struct translation){.env = l->env};
+    enum copy copy = lower_slow_copy(l, insn, bytes, count, live);
+    l->flags_live = live[0];
     tr->entry_indirect = emit_rx(&l->e, l->e.p);
     emit_way_in(l, offset, &ways);
     emit_align(&l->e, LOOP_ALIGN);
@@ -178,23 +237,9 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     emit_poll(l, &ways);
     tr->entry = emit_rx(&l->e, l->e.p);
     emit_land(&l->e, ways.past_poll);
-    for (unsigned k = 0; k < count; k++) {
-        l->i = &insn[k];
-        l->bound = &l->b->insn[k];
-        l->code = bytes;
-        l->offset = offset;
-        l->next = offset + insn[k].len;
-        l->flags_live = live[k];
-        l->sets_flags = x86_forms[insn[k].form].flags_written & X86_STATUS_FLAGS;
-        l->uses_flags = live_flags_used(&insn[k]) ||
-                        (l->sets_flags && (live[k + 1] & ~live_flags_set(&insn[k])));
+    for (unsigned k = 0; k < count; k++)
         tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
-        lower_one(l);
-        bytes += insn[k].len;
-        offset = l->next;
-    }
-    l->flags_live = live[count];
-    lower_goto(l, offset, -1);
+    lower_all(l, insn, bytes, count, live, copy);
     emit_slows(l);
     emit_exits(l);
     offset = l->b->pa & (PAGE_SIZE - 1);

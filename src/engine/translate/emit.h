@@ -86,12 +86,23 @@ static inline void emit_move(struct emit *e, unsigned to, unsigned from)
     emit_rr(e, REX_W, 0x8b, to, from);
 }
 
-/* opcode reg, [T0] */
-static inline void emit_guest(struct emit *e, unsigned w, unsigned opcode, unsigned reg)
+/* ModRM and displacement of reg, [base + disp]; base is not rsp, rbp, r12 or r13 */
+static inline void emit_modrm_memory(struct emit *e, unsigned reg, unsigned base, i32 disp)
+{
+    unsigned mod = disp == 0 ? 0 : disp == (i8)disp ? 1 : 2;
+    emit8(e, mod << 6 | (reg & 7) << 3 | (base & 7));
+    if (mod == 1)
+        emit8(e, (u8)disp);
+    else if (mod == 2)
+        emit32(e, (u32)disp);
+}
+
+/* opcode reg, [T0 + disp] */
+static inline void emit_guest(struct emit *e, unsigned w, unsigned opcode, unsigned reg, i32 disp)
 {
     emit8(e, 0x40 | w | (reg >> 3) << 2 | T0 >> 3);
     emit8(e, opcode);
-    emit8(e, (reg & 7) << 3 | (T0 & 7));
+    emit_modrm_memory(e, reg, T0, disp);
 }
 
 /* lea to, [base + disp32]; base is not rsp or r12 */
@@ -150,6 +161,6 @@ static inline void emit_through_table(struct emit *e)
     EMIT(e, 0x42, 0xff, 0xa4, 0xdc);             /* jmp [rsp + r11 * 8 + disp32] */
     emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
 }
-enum { CC_B = 2, CC_AE = 3, CC_E = 4, CC_NE = 5, CC_A = 7 };
+enum { CC_B = 2, CC_AE = 3, CC_E = 4, CC_NE = 5, CC_BE = 6, CC_A = 7 };
 
 #endif

@@ -6,7 +6,14 @@
 /* rm: the base register of the memory operand. */
 static void emit_modrm(struct lower *l, unsigned reg, unsigned rm, bool memory)
 {
-    emit8(&l->e, (memory ? 0x00 : 0xc0) | (reg & 7) << 3 | (rm & 7));
+    if (!memory) {
+        emit8(&l->e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    } else if ((l->i->flags & X86_I_EVEX) && l->place) { /* whose disp8 counts in operands */
+        emit8(&l->e, 0x80 | (reg & 7) << 3 | (rm & 7));
+        emit32(&l->e, (u32)l->place);
+    } else {
+        emit_modrm_memory(&l->e, reg, rm, l->place);
+    }
     if (l->i->off_imm)
         for (unsigned k = l->i->off_imm; k < l->i->len; k++)
             emit8(&l->e, l->code[k]);

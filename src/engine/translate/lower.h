@@ -6,7 +6,29 @@
 #include "engine/translate/emit.h"
 
 enum { LOOP_ALIGN = 32 };
-enum { SLOWS_MAX = 5 * BLOCK_INSNS_MAX, EXITS_MAX = BLOCK_INSNS_MAX + 1 };
+enum { SLOWS_MAX = 2 * 5 * BLOCK_INSNS_MAX, EXITS_MAX = 2 * (BLOCK_INSNS_MAX + 1) };
+
+/* The ways to lower a block. Where accesses share a check there are two copies of it: COPY_QUICK
+ * knows at each instruction that all before went the quick way, and goes on in COPY_SLOW, at the
+ * same instruction, when one can't. COPY_SLOW has the guest's flags in the host's register between
+ * instructions. */
+enum copy { COPY_ONLY, COPY_QUICK, COPY_SLOW };
+
+/* An access to memory of an instruction: to its operand, to the stack. */
+enum { ACCESS_OPERAND, ACCESS_STACK, ACCESSES };
+struct access {
+    u16 size; /* 0: there is none */
+    u8 align;
+    bool write, stack;
+    u8 base; /* of the stack's: register and displacement */
+    i32 disp;
+
+    i8 group;   /* that it shares a check with; -1: none */
+    bool leads; /* it makes the check */
+    bool group_writes;
+    u16 span; /* what the check covers */
+    i32 from_first, from_low;
+};
 
 struct lower {
     struct emit e;
@@ -20,17 +42,28 @@ struct lower {
     const struct x86_insn *bound; /* the same in the block: exec and aux */
     const u8 *code;
     unsigned offset, next; /* in the page: of it, behind it */
-    bool flags_live;       /* a flag of before it is used later, or by itself */
-    bool uses_flags;       /* it needs the host's flags to be the guest's */
-    bool sets_flags;       /* all that are used later are in the host's behind it */
-    bool flags_saved;      /* they are in flags_check, not in the host's register */
-    bool vector_known;     /* the guest's vector registers are in the host's here */
+    unsigned index;        /* in the block */
+    enum copy copy;
+    i32 place;                  /* its operand is at [T0 + place] once it was checked */
+    i8 in_t0;                   /* the group whose lowest address T0 holds, or -1 */
+    i32 bias;                   /* what lower_offset() adds */
+    u8 *again[BLOCK_INSNS_MAX]; /* instructions in COPY_SLOW */
+    struct access access[BLOCK_INSNS_MAX][ACCESSES];
+    bool called_out[BLOCK_INSNS_MAX];
+    u32 live_after; /* flags that are used behind the running instruction */
+    bool is_last;
+    bool flags_live;   /* a flag of before it is used later, or by itself */
+    bool uses_flags;   /* it needs the host's flags to be the guest's */
+    bool sets_flags;   /* all that are used later are in the host's behind it */
+    bool flags_saved;  /* they are in flags_check, not in the host's register */
+    bool vector_known; /* the guest's vector registers are in the host's here */
 
     /* Out of line, behind the block: callouts of instructions whose quick way is closed. */
     unsigned slows;
     struct slow {
-        u8 *site, *resume;
+        u8 *site, *resume; /* resume NULL: in COPY_SLOW, at instruction index */
         u32 name;
+        u8 index;
         bool flags_saved, resume_saved;
     } slow[SLOWS_MAX];
     /* Direct branches: jumps with an open rel32. */
@@ -52,6 +85,7 @@ static inline bool is_in_page(i64 offset)
 bool lower_copy(struct lower *l);
 bool lower_vector(struct lower *l);
 bool lower_stack(struct lower *l);
+bool lower_divide(struct lower *l);
 bool lower_control(struct lower *l);
 
 /* W of an instruction that handles an address or a word of the stack. */
@@ -82,6 +116,10 @@ void lower_offset(struct lower *l, unsigned to, unsigned w);
 void lower_address(struct lower *l);
 /* From an offset in the running instruction's segment to the linear address, both in T0. */
 void lower_add_base(struct lower *l);
+/* Checks the memory operand, or size word at [base + disp] on the stack, unless a check that it
+ * shares was made: the host's address is T0 + l->place then. */
+void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsigned align);
+void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access access);
 /* From the linear address in T0 to the host's, when size bytes there may be accessed directly and
  * the address has none of the bits in align; else on to a callout. Uses T1. */
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align);
@@ -112,6 +150,10 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
  * operand in memory; 0: none. */
 bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
                        enum x86_access access, unsigned align);
+
+/* share.c: finds the accesses that share a check, from l->access and l->called_out as COPY_SLOW
+ * left them; false when none do. */
+bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count);
 
 /* live.c: arithmetic flags that one instruction uses, and those it sets whatever it does; those
  * used from an offset in the page on; those used from i on, when `after` are used behind it. */

@@ -27,23 +27,22 @@ void lower_goto(struct lower *l, i64 target, int cc)
 /* [--rsp] = address of the next instruction */
 static void push_return(struct lower *l)
 {
-    lower_sum(l, T0, GUEST_SP, -(i32)l->word);
-    lower_check(l, l->word, X86_WRITE, 0);
+    lower_stack_word(l, GUEST_SP, -(i32)l->word, X86_WRITE);
     emit_load(&l->e, T1, AT(page));
     lower_sum(l, T1, T1, (i32)l->next);
-    emit_guest(&l->e, lower_w(l), 0x89, T1);
+    emit_guest(&l->e, lower_w(l), 0x89, T1, l->place);
     lower_sum(l, GUEST_SP, GUEST_SP, -(i32)l->word);
 }
 
 static void load_target(struct lower *l)
 {
     if (l->i->flags & X86_I_MEM) {
-        lower_address(l);
-        lower_check(l, l->word, X86_READ, 0);
-        emit_guest(&l->e, lower_w(l), 0x8b, T0);
+        lower_operand(l, l->word, X86_READ, 0);
+        emit_guest(&l->e, lower_w(l), 0x8b, T0, l->place);
     } else {
         emit_rr(&l->e, lower_w(l), 0x8b, T0, lower_gpr(l, l->i->rm, T0));
     }
+    l->in_t0 = -1;
 }
 
 /* A call to nowhere faults before it stores the return address; T0 is the target. */
@@ -92,9 +91,8 @@ static bool jump(struct lower *l, bool direct, i64 target)
 
 static bool ret(struct lower *l)
 {
-    emit_rr(&l->e, lower_w(l), 0x8b, T0, GUEST_SP);
-    lower_check(l, l->word, X86_READ, 0);
-    emit_guest(&l->e, lower_w(l), 0x8b, T0);
+    lower_stack_word(l, GUEST_SP, 0, X86_READ);
+    emit_guest(&l->e, lower_w(l), 0x8b, T0, l->place);
     lower_sum(l, GUEST_SP, GUEST_SP, (i32)(l->word + (l->i->off_imm ? (u16)l->i->imm : 0)));
     lower_indirect(l);
     return true;

@@ -209,15 +209,13 @@ bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned siz
                ((f->used & ENCODE_VVVV) && !place(&h, memory, &r.vvvv, f->written & ENCODE_VVVV))) {
         return false;
     }
-    if (memory) {
-        lower_address(l);
-        lower_check(l, size, access, align);
-    }
+    if (memory)
+        lower_operand(l, size, access, align);
     if (l->uses_flags)
         lower_use_flags(l);
     /* Always loaded: what is only written may be written in part, or not at all. */
     for (unsigned k = 0; k < h.count; k++)
-        emit_load(&l->e, h.home[k].host, AT_GPR(h.home[k].guest));
+        lower_gpr(l, h.home[k].guest, h.home[k].host);
     if (r.base != T0)
         emit_rr(&l->e, REX_W, 0x87, r.base, T0); /* xchg */
     lower_encode(l, r);
@@ -255,7 +253,7 @@ static bool move_offset(struct lower *l)
     lower_check(l, i->osz, store ? X86_WRITE : X86_READ, 0);
     if (i->osz == 2)
         emit8(&l->e, 0x66);
-    emit_guest(&l->e, i->osz == 8 ? REX_W : 0, (store ? 0x88 : 0x8a) | (i->opcode & 1), X86_RAX);
+    emit_guest(&l->e, i->osz == 8 ? REX_W : 0, (store ? 0x88 : 0x8a) | (i->opcode & 1), X86_RAX, 0);
     return true;
 }
 

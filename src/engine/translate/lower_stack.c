@@ -11,20 +11,19 @@ static bool push(struct lower *l)
         (memory && !lower_has_address(l)))
         return false;
     if (memory) {
-        lower_address(l);
-        lower_check(l, l->word, X86_READ, 0);
-        emit_guest(&l->e, lower_w(l), 0x8b, T1);
+        lower_operand(l, l->word, X86_READ, 0);
+        emit_guest(&l->e, lower_w(l), 0x8b, T1, l->place);
         emit_store(&l->e, T1, AT(target));
     }
-    lower_sum(l, T0, GUEST_SP, -(i32)l->word);
-    lower_check(l, l->word, X86_WRITE, 0);
+    lower_stack_word(l, GUEST_SP, -(i32)l->word, X86_WRITE);
     if (immediate) {
-        emit_guest(&l->e, lower_w(l), 0xc7, 0);
+        emit_guest(&l->e, lower_w(l), 0xc7, 0, l->place);
         emit32(&l->e, (u32)i->imm);
     } else {
         if (memory)
             emit_load(&l->e, T1, AT(target));
-        emit_guest(&l->e, lower_w(l), 0x89, memory ? (unsigned)T1 : lower_gpr(l, i->rm, T1));
+        emit_guest(&l->e, lower_w(l), 0x89, memory ? (unsigned)T1 : lower_gpr(l, i->rm, T1),
+                   l->place);
     }
     lower_sum(l, GUEST_SP, GUEST_SP, -(i32)l->word);
     return true;
@@ -36,13 +35,12 @@ static bool pop(struct lower *l)
     if (x86_forms[i->form].opnd[0].kind == X86_OPND_FIX || (i->flags & X86_I_MEM) ||
         i->rm == X86_RSP)
         return false;
-    emit_rr(&l->e, lower_w(l), 0x8b, T0, GUEST_SP);
-    lower_check(l, l->word, X86_READ, 0);
+    lower_stack_word(l, GUEST_SP, 0, X86_READ);
     if (is_homed(i->rm)) {
-        emit_guest(&l->e, lower_w(l), 0x8b, T1);
+        emit_guest(&l->e, lower_w(l), 0x8b, T1, l->place);
         emit_store(&l->e, T1, AT_GPR(i->rm));
     } else {
-        emit_guest(&l->e, lower_w(l), 0x8b, i->rm);
+        emit_guest(&l->e, lower_w(l), 0x8b, i->rm, l->place);
     }
     lower_sum(l, GUEST_SP, GUEST_SP, (i32)l->word);
     return true;
@@ -50,10 +48,9 @@ static bool pop(struct lower *l)
 
 static bool leave(struct lower *l)
 {
-    emit_rr(&l->e, lower_w(l), 0x8b, T0, X86_RBP);
-    lower_check(l, l->word, X86_READ, 0);
+    lower_stack_word(l, X86_RBP, 0, X86_READ);
     lower_sum(l, GUEST_SP, X86_RBP, (i32)l->word);
-    emit_guest(&l->e, lower_w(l), 0x8b, X86_RBP);
+    emit_guest(&l->e, lower_w(l), 0x8b, X86_RBP, l->place);
     return true;
 }
 

@@ -9,6 +9,8 @@ unsigned lower_gpr(struct lower *l, unsigned guest, unsigned scratch)
     if (!is_homed(guest))
         return guest;
     emit_load(&l->e, scratch, AT_GPR(guest));
+    if (scratch == T0)
+        l->in_t0 = -1;
     return scratch;
 }
 
@@ -68,6 +70,25 @@ bool lower_has_address(const struct lower *l)
     return i->base != X86_REG_RIP || rip_displacement(l) == (i32)rip_displacement(l);
 }
 
+/* to = base + disp, the shortest way */
+static void emit_sum(struct emit *e, unsigned w, unsigned to, unsigned base, i32 disp)
+{
+    bool small = disp == (i8)disp;
+    if (disp == 0) {
+        emit_rr(e, w, 0x8b, to, base);
+        return;
+    }
+    emit8(e, 0x40 | w | (to >> 3) << 2 | base >> 3);
+    emit8(e, 0x8d);
+    emit8(e, (small ? 0x40 : 0x80) | (to & 7) << 3 | (base & 7));
+    if ((base & 7) == 4)
+        emit8(e, 0x24);
+    if (small)
+        emit8(e, (u8)disp);
+    else
+        emit32(e, (u32)disp);
+}
+
 /* lea to, [base + index * scale + disp32], base or index may be X86_NO_REG */
 static void emit_lea_full(struct emit *e, unsigned w, unsigned to, unsigned base, unsigned index,
                           unsigned scale, i32 disp)
@@ -94,6 +115,8 @@ void lower_offset(struct lower *l, unsigned to, unsigned w)
     const struct x86_insn *i = l->i;
     unsigned base = i->base, index = i->index;
     i32 disp = i->disp;
+    if (to == T0 || base == X86_REG_RIP)
+        l->in_t0 = -1;
     if (base == X86_REG_RIP) {
         emit_load(&l->e, T0, AT(page));
         base = T0;
@@ -103,7 +126,11 @@ void lower_offset(struct lower *l, unsigned to, unsigned w)
     }
     if (index != X86_NO_REG)
         index = lower_gpr(l, index, T1);
-    emit_lea_full(&l->e, w, to, base, index, index == X86_NO_REG ? 1 : i->scale, disp);
+    disp += l->bias;
+    if (base != X86_NO_REG && index == X86_NO_REG)
+        emit_sum(&l->e, w, to, base, disp);
+    else
+        emit_lea_full(&l->e, w, to, base, index, index == X86_NO_REG ? 1 : i->scale, disp);
     if (i->asz == 2)
         emit_movzx16(&l->e, to);
 }
@@ -142,6 +169,7 @@ void lower_slow(struct lower *l, unsigned cc)
     u8 *site = emit_jcc_open(&l->e, cc);
     l->slow[l->slows++] = (struct slow){.site = site,
                                         .name = callout_name(l->t, l->bound, l->offset),
+                                        .index = (u8)l->index,
                                         .flags_saved = l->flags_saved};
 }
 
@@ -166,4 +194,71 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     emit32(e, 4096 - size);
     lower_slow(l, CC_A);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
+    l->in_t0 = -1;
+    l->place = 0;
+}
+
+/* What is known of access n of the running instruction: nothing until COPY_SLOW has found it. */
+static const struct access *known(struct lower *l, unsigned n, struct access now)
+{
+    struct access *a = &l->access[l->index][n];
+    if (l->copy == COPY_SLOW)
+        *a = now;
+    return l->copy == COPY_QUICK && a->group >= 0 ? a : NULL;
+}
+
+/* T0 = what the check before gave. */
+static void reuse(struct lower *l, const struct access *a)
+{
+    if (l->in_t0 != a->group)
+        emit_load(&l->e, T0, AT(checked) + 8 * a->group);
+    l->in_t0 = a->group;
+    l->place = a->from_low;
+}
+
+static void check_group(struct lower *l, const struct access *a)
+{
+    lower_check(l, a->span, a->group_writes ? X86_WRITE : X86_READ, a->align);
+    emit_store(&l->e, T0, AT(checked) + 8 * a->group);
+    l->in_t0 = a->group;
+    l->place = a->from_low;
+}
+
+void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsigned align)
+{
+    const struct access *a = known(
+        l, ACCESS_OPERAND,
+        (struct access){
+            .size = (u16)size, .align = (u8)align, .write = access == X86_WRITE, .group = -1});
+    if (a && !a->leads) {
+        reuse(l, a);
+        return;
+    }
+    l->bias = a ? -a->from_low : 0;
+    lower_address(l);
+    l->bias = 0;
+    if (a)
+        check_group(l, a);
+    else
+        lower_check(l, size, access, align);
+}
+
+void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access access)
+{
+    const struct access *a = known(l, ACCESS_STACK,
+                                   (struct access){.size = (u16)l->word,
+                                                   .write = access == X86_WRITE,
+                                                   .stack = true,
+                                                   .base = base == GUEST_SP ? X86_RSP : (u8)base,
+                                                   .disp = disp,
+                                                   .group = -1});
+    if (a && !a->leads) {
+        reuse(l, a);
+        return;
+    }
+    emit_sum(&l->e, lower_w(l), T0, base, disp - (a ? a->from_low : 0));
+    if (a)
+        check_group(l, a);
+    else
+        lower_check(l, l->word, access, 0);
 }

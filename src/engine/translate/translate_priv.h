@@ -17,10 +17,11 @@ enum {
     GUEST_SP = X86_R15,    /* where the guest's rsp is */
     LOW_STACK = 64 * 1024, /* below the struct */
     CODE_SIZE = 32 << 20,
-    BLOCK_CODE_MAX = 32 * 1024, /* what one block's code can't exceed */
+    BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed */
     LINKS_MAX = 1 << 19,
-    INDIRECT_BITS = 16, /* an indirect branch looks up the low bits of its target */
-    HOT = 12,           /* runs before a block is translated */
+    INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
+    CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
+    HOT = 12,              /* runs before a block is translated */
 };
 
 /* Why translated code came back. */
@@ -88,6 +89,7 @@ struct translator {
     u16 flags;         /* AH of LAHF and AL of SETO, across exits */
     u16 flags_check;   /* the same across a TLB check */
     u64 target;
+    u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
     int (*callout)(struct translator *, u32); /* called from translated code */
 
     struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
