@@ -12,13 +12,19 @@ static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsig
 {
     const struct block *b = l->b;
     const struct x86_cpu *cpu = &l->t->soft.cpu;
-    const u8 *p = guest_memory_ptr(l->t->soft.svm->vm->memory, gpa(b->pa), b->bytes);
+    const struct guest_memory *m = l->t->soft.svm->vm->memory;
+    unsigned n = MIN((unsigned)b->bytes, PAGE_SIZE - (unsigned)(b->pa & (PAGE_SIZE - 1)));
+    const u8 *p = guest_memory_ptr(m, gpa(b->pa), n), *second = NULL;
     struct x86_decode_config cfg = {.mode = cpu->mode, .vendor = cpu->vendor};
-    unsigned n = 0;
     enum { SAME_FROM = offsetof(struct x86_insn, disp) }; /* binding changes what is before */
-    if (!p)
+    if (b->bytes > n)
+        second = guest_memory_ptr(m, gpa(b->second_page), b->bytes - n);
+    if (!p || (b->bytes > n && !second))
         return false;
-    mem_copy(bytes, p, b->bytes);
+    mem_copy(bytes, p, n);
+    if (second)
+        mem_copy(bytes + n, second, b->bytes - n);
+    n = 0;
     for (unsigned off = 0; off < b->bytes; n++) {
         unsigned left = MIN((unsigned)X86_MAX_INSN, b->bytes - off);
         if (n == BLOCK_INSNS_MAX || x86_decode(&insn[n], bytes + off, left, cfg) ||
@@ -50,9 +56,10 @@ static void lower_one(struct lower *l)
     l->called_out[l->index] = !done;
     if (l->sets_flags)
         l->flags_saved = false;
-    if (l->copy == COPY_SLOW && !l->is_last) {
-        l->flags_live = l->live_after;
-        lower_use_flags(l);
+    if (l->copy == COPY_SLOW && !l->is_last && l->flags_saved) {
+        if (l->live_after)
+            lower_restore_flags(l);
+        l->flags_saved = false;
     }
     for (unsigned k = first; k < l->slows; k++) {
         l->slow[k].resume = l->copy == COPY_QUICK ? NULL : l->e.p;
@@ -96,7 +103,7 @@ static void emit_exits(struct lower *l)
     for (unsigned k = 0; k < l->exits; k++) {
         i64 target = l->exit[k].target;
         emit_land(&l->e, l->exit[k].site);
-        if (is_in_page(target)) {
+        if (live_can_link(l, target)) {
             u64 page = l->b->pa & ~(u64)(PAGE_SIZE - 1);
             t->links[t->link_count] = (struct link){.site = l->exit[k].site,
                                                     .pa = page + (u64)target,
@@ -132,7 +139,7 @@ static u8 *emit_poll_open(struct lower *l)
 
 /* Is it the target that was looked up, in the running context? Then this is the page. The flags
  * are in flags_check. */
-static void emit_way_in(struct lower *l, unsigned offset, struct ways_in *w)
+static void emit_way_in(struct lower *l, unsigned offset, bool saved, struct ways_in *w)
 {
     struct emit *e = &l->e;
     emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
@@ -143,18 +150,28 @@ static void emit_way_in(struct lower *l, unsigned offset, struct ways_in *w)
     emit_lea(e, REX_W, T0, T0, -(i32)offset);
     emit_store(e, T0, AT(page));
     w->wanted_indirect = emit_poll_open(l);
-    if (l->flags_live)
+    if (l->flags_live && !saved)
         lower_restore_flags(l);
     w->past_poll = emit_jump_open(e);
 }
 
-static void emit_poll(struct lower *l, struct ways_in *w)
+/* The ways in for branches. saved: the block wants the flags in flags_check. */
+static void emit_entries(struct lower *l, struct translation *tr, bool saved, struct ways_in *w)
 {
+    emit_align(&l->e, LOOP_ALIGN);
+    tr->entry_poll = emit_rx(&l->e, l->e.p);
     if (l->flags_live)
         lower_save_flags(l);
     w->wanted_poll = emit_poll_open(l);
-    if (l->flags_live)
+    if (l->flags_live && !saved)
         lower_restore_flags(l);
+    u8 *past_save = saved ? emit_jump_open(&l->e) : NULL;
+    tr->entry = emit_rx(&l->e, l->e.p);
+    if (saved) {
+        lower_save_flags(l);
+        emit_land(&l->e, past_save);
+    }
+    emit_land(&l->e, w->past_poll);
 }
 
 /* live[k]: arithmetic flags that instruction k or a later one uses from before k. */
@@ -178,7 +195,8 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
 {
     unsigned offset = l->b->pa & (PAGE_SIZE - 1);
     l->copy = copy;
-    l->vector_known = l->flags_saved = false;
+    l->vector_known = false;
+    l->first_use = FLAGS_UNTOUCHED;
     l->in_t0 = -1;
     for (unsigned k = 0; k < count; k++) {
         l->index = k;
@@ -230,15 +248,13 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     *tr = (struct translation){.env = l->env};
     enum copy copy = lower_slow_copy(l, insn, bytes, count, live);
     l->flags_live = live[0];
+    bool saved = l->flags_live && l->first_use == FLAGS_SPOILED;
     tr->entry_indirect = emit_rx(&l->e, l->e.p);
-    emit_way_in(l, offset, &ways);
-    emit_align(&l->e, LOOP_ALIGN);
-    tr->entry_poll = emit_rx(&l->e, l->e.p);
-    emit_poll(l, &ways);
-    tr->entry = emit_rx(&l->e, l->e.p);
-    emit_land(&l->e, ways.past_poll);
+    emit_way_in(l, offset, saved, &ways);
+    emit_entries(l, tr, saved, &ways);
     for (unsigned k = 0; k < count; k++)
         tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
+    l->flags_saved = saved;
     lower_all(l, insn, bytes, count, live, copy);
     emit_slows(l);
     emit_exits(l);

@@ -52,6 +52,7 @@ struct lower {
     bool called_out[BLOCK_INSNS_MAX];
     u32 live_after; /* flags that are used behind the running instruction */
     bool is_last;
+    enum { FLAGS_UNTOUCHED, FLAGS_SPOILED, FLAGS_USED } first_use; /* of flags from before it */
     bool flags_live;   /* a flag of before it is used later, or by itself */
     bool uses_flags;   /* it needs the host's flags to be the guest's */
     bool sets_flags;   /* all that are used later are in the host's behind it */
@@ -160,6 +161,9 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count);
 u32 live_flags_used(const struct x86_insn *i);
 u32 live_flags_set(const struct x86_insn *i);
 u32 live_at(struct lower *l, i64 offset);
+/* May a branch to there be joined with its target? Not if that goes on in another page, which is
+ * looked up each time as it may be another one tomorrow. */
+bool live_can_link(struct lower *l, i64 offset);
 u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 
 /* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in

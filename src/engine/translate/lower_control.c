@@ -6,9 +6,8 @@
 void lower_indirect(struct lower *l)
 {
     struct emit *e = &l->e;
-    if (!l->flags_saved)
-        lower_save_flags(l);
-    l->flags_saved = true;
+    l->flags_live = true;
+    lower_spoil_flags(l);
     emit_state(e, 0, 0xc7, 0, AT(last_indirect));
     emit32(e, callout_name(l->t, l->bound, l->offset));
     emit_through_table(e);

@@ -44,12 +44,16 @@ void lower_spoil_flags(struct lower *l)
 {
     if (!l->flags_live || l->flags_saved)
         return;
+    if (l->first_use == FLAGS_UNTOUCHED)
+        l->first_use = FLAGS_SPOILED;
     lower_save_flags(l);
     l->flags_saved = true;
 }
 
 void lower_use_flags(struct lower *l)
 {
+    if (l->first_use == FLAGS_UNTOUCHED)
+        l->first_use = FLAGS_USED;
     if (l->flags_saved && l->flags_live)
         lower_restore_flags(l);
     l->flags_saved = false;

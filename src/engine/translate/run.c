@@ -189,7 +189,8 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if (b->second_page || (env & ENV_TLB) == X86_TLB_CHECKED || ++b->heat < t->hot || !has_room(t))
+    if ((b->second_page && (env & ENV_32)) || (env & ENV_TLB) == X86_TLB_CHECKED ||
+        ++b->heat < t->hot || !has_room(t))
         return NULL;
     b->heat = 0;
     if (b->translation) {
@@ -216,7 +217,7 @@ static void join(struct translator *t, const struct block *b, const struct trans
         remember(t, rip, tr);
     } else if (t->kind == EXIT_LINK) {
         const struct link *k = &t->links[t->arg];
-        if (b->pa == k->pa && tr->env == k->env)
+        if (b->pa == k->pa && tr->env == k->env && !b->second_page)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
                         k->backward ? tr->entry_poll : tr->entry);
     }
