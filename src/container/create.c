@@ -7,6 +7,7 @@
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
 #include "container/mounts.h"
+#include "container/seccomp_cache.h"
 #include "container/supervise.h"
 #include "container/systemd.h"
 #include "container/userns.h"
@@ -115,7 +116,7 @@ static int check(struct creation *c, struct err *e)
               : err_set(e, -ENOMEM, "out of memory");
     free(rules);
     if (!r && k->seccomp)
-        r = seccomp_program_compile(k->seccomp, &c->seccomp, e);
+        r = seccomp_cache_compile(c->dir.root, k->seccomp, &c->seccomp, e);
     return r;
 }
 

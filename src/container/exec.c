@@ -6,6 +6,7 @@
 #include "container/config.h"
 #include "container/json.h"
 #include "container/process_cpus.h"
+#include "container/seccomp_cache.h"
 #include "container/supervise.h"
 
 #include <fcntl.h>
@@ -170,7 +171,8 @@ static int load(struct execution *x, const struct runtime *rt, const struct exec
     }
     if (x->process.terminal && !o->console_socket && o->detach)
         return err_set(e, -EINVAL, "a terminal needs --console-socket when detached");
-    return x->config.seccomp ? seccomp_program_compile(x->config.seccomp, &x->seccomp, e) : 0;
+    return x->config.seccomp ? seccomp_cache_compile(x->root, x->config.seccomp, &x->seccomp, e)
+                             : 0;
 }
 
 static int prepare(struct execution *x, const struct exec_options *o, struct err *e)

@@ -74,6 +74,21 @@ run run $id 2>"$dir/err"; expect "a missing program" 1 $?
 expect "is named" 1 "$(grep -c 'No such file or directory' "$dir/err")"
 expect "and leaves nothing" "" "$(run list -q)"
 
+# A seccomp profile, compiled and then from the cache; a cache that was tampered with is not used.
+seccomp='"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]},'
+bundle '"sh", "-c", "mkdir /proc/x"'
+sed -i "s#\"linux\": {#\"linux\": {$seccomp#" config.json
+ln -sf busybox "$dir/rootfs/bin/mkdir"
+denied() { run run $id 2>&1 | grep -c 'No space left'; }
+expect "a seccomp profile" 1 "$(denied)"
+expect "is kept" 1 "$(ls "$dir/state/@seccomp" | wc -l)"
+expect "and used again" 1 "$(denied)"
+kept=$(echo "$dir/state/@seccomp"/*)
+chmod 666 "$kept"; expect "not when others can write it" "1 600" "$(denied) $(stat -c %a "$kept")"
+head -c 100 "$kept" > "$dir/half"; cat "$dir/half" > "$kept"; expect "nor half of it" 1 "$(denied)"
+expect "which is replaced" yes "$([ "$(stat -c %s "$kept")" -gt 100 ] && echo yes)"
+expect "the cache is no container" "" "$(run list -q)"
+
 # Hooks: all kinds, in order, each with the state on its standard input.
 bundle '"/bin/true"'
 printf '#!/bin/sh\ngrep -q "\\"pid\\": *[1-9]" && echo "$1" >>%s/hooks\n' "$dir" > hook; chmod +x hook
