@@ -237,6 +237,26 @@ static void test_indirect_and_seam(void **state)
     assert_int_equal(*test_ram(w->m, TEST_RAM_SEAM + 5), 0);
 }
 
+/* As many descriptors in a table as the queue has: the longest chain there is. */
+static void test_longest_indirect(void **state)
+{
+    struct world *w = *state;
+    struct driver *d = &w->d;
+    enum { SIZE = 8 };
+    u32 len;
+    driver_start(d, V1 | INDIRECT, 1, SIZE);
+    u64 table = driver_ram(d, 16 * SIZE), at = driver_ram(d, SIZE);
+    for (u16 i = 0; i < SIZE; i++)
+        driver_set_desc(d, table, i, at + i, 1, DESC_F_WRITE | (i < SIZE - 1 ? DESC_F_NEXT : 0),
+                        i + 1);
+    driver_set_desc(d, d->queue[0].desc, 0, table, 16 * SIZE, DESC_F_INDIRECT, 0);
+    driver_publish(d, 0, 0);
+    driver_kick(d, 0);
+    assert_true(driver_used(d, 0, NULL, &len));
+    assert_int_equal(len, SIZE);
+    assert_int_equal(driver_status(d) & VIRTIO_NEEDS_RESET, 0);
+}
+
 /* Readable buffers are skipped, a chain without room is answered with nothing, and a request is
  * bounded. */
 static void test_odd_requests(void **state)
@@ -414,11 +434,12 @@ int main(void)
 {
 #define ROW(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(test_capabilities),     ROW(test_field_widths),  ROW(test_negotiation),
-        ROW(test_queue_registers),  ROW(test_data_and_intx), ROW(test_many_wrap),
-        ROW(test_before_driver_ok), ROW(test_event_index),   ROW(test_indirect_and_seam),
-        ROW(test_odd_requests),     ROW(test_lies),          ROW(test_rings_outside_ram),
-        ROW(test_config_access),    ROW(test_save_and_load), ROW(test_options),
+        ROW(test_capabilities),      ROW(test_field_widths),  ROW(test_negotiation),
+        ROW(test_queue_registers),   ROW(test_data_and_intx), ROW(test_many_wrap),
+        ROW(test_before_driver_ok),  ROW(test_event_index),   ROW(test_indirect_and_seam),
+        ROW(test_longest_indirect),  ROW(test_odd_requests),  ROW(test_lies),
+        ROW(test_rings_outside_ram), ROW(test_config_access), ROW(test_save_and_load),
+        ROW(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,8 @@ static int walk_chain(struct virtq *q, struct virtq_chain *c)
         return -EPROTO;
     for (;;) {
         struct desc d;
-        /* A chain is never longer than the queue; a longer one is a loop [VIRTIO1.2 2.7.4.2]. */
+        /* A chain is never longer than the queue; a longer one is a loop [VIRTIO1.2 2.7.4.2]. In
+         * an indirect table it may be as long: the descriptor of the table is none of it. */
         if (index >= t.entries || seen++ == q->regs.size)
             return -EPROTO;
         mem_copy(&d, t.host + (u64)index * DESC_SIZE, sizeof d);
@@ -133,7 +134,7 @@ static int walk_chain(struct virtq *q, struct virtq_chain *c)
             int rc = open_indirect(q, &d, &t);
             if (rc)
                 return rc;
-            index = 0;
+            index = seen = 0;
             continue;
         }
         int rc = add_segments(q, c, d.addr, d.len, d.flags & DESC_WRITE);
