@@ -19,6 +19,7 @@
 enum {
     OPT_APPEND_ = 1,
     OPT_BOOT,
+    OPT_CODE_CACHE,
     OPT_CPU,
     OPT_CPUS,
     OPT_DISK,
@@ -64,6 +65,26 @@ static int set_memory(struct machine_config *m, const char *value, struct err *e
         return -EINVAL;
     }
     m->memory = align_up(size, MiB);
+    return 0;
+}
+
+/* --code-cache SIZE[,drop=N] */
+static int set_code_cache(struct machine_config *m, const char *value, struct err *e)
+{
+    char size[32];
+    u64 drop = 0;
+    const char *comma = strchr(value, ',');
+    size_t n = comma ? (size_t)(comma - value) : strlen(value);
+    str_copy(size, value, MIN(n + 1, sizeof size));
+    if (n >= sizeof size || str_to_size(size, &m->code_cache) || m->code_cache < 4 * MiB ||
+        m->code_cache > 16 * GiB ||
+        (comma && (strncmp(comma, ",drop=", 6) || str_to_u64(comma + 6, &drop) || !drop ||
+                   drop > 1000000))) {
+        err_set(e, -EINVAL, "--code-cache %s: not a size of 4M to 16G", value);
+        err_hint(e, "256M, or for debugging 256M,drop=100: everything goes at one in 100 chances");
+        return -EINVAL;
+    }
+    m->code_drop = (unsigned)drop;
     return 0;
 }
 
@@ -170,6 +191,7 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     switch (id) {
     case OPT_APPEND_: return set_append(r, value, e);
     case OPT_BOOT: return set_boot(m, value, e);
+    case OPT_CODE_CACHE: return set_code_cache(m, value, e);
     case OPT_CPU: m->cpu = value; return 0;
     case OPT_CPUS: return set_cpus(m, value, e);
     case OPT_DISK: return set_disk(m, (char *)value, e);
@@ -316,6 +338,8 @@ static const struct cli_option options[] = {
     {OPT_CPU, 0, "cpu", "MODEL", "host common", "processor model: host, common or a name (host)"},
     {OPT_PARA, 0, "para", "NAME", "kvm none",
      "paravirtual interface that the guest finds: kvm[,PART=off...], none (kvm)"},
+    {OPT_CODE_CACHE, 0, "code-cache", "SIZE[,drop=N]", NULL,
+     "memory for decoded and translated code (192M); drop=N: debugging"},
     {OPT_KERNEL, 'k', "kernel", "FILE", "@file", "bzImage, ELF vmlinux or multiboot kernel"},
     {OPT_INITRD, 'i', "initrd", "FILE", "@file", "initial RAM disk"},
     {OPT_APPEND_, 'a', "append", "TEXT", NULL, "add to the kernel command line"},

@@ -68,6 +68,8 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .no_reboot = c->no_reboot,
         .time_exits = c->time_exits,
         .lockstep = c->lockstep,
+        .code_cache = c->code_cache,
+        .code_drop = c->code_drop,
         .engine_para = para,
     };
     r = vm_create(&m->vm, &v, e);

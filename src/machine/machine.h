@@ -32,7 +32,9 @@ struct machine_config {
     const char *para;   /* paravirtual interface: "kvm" (also NULL), "kvm,PART=off"
                          * (hypercall/kvm/para_kvm.h) or "none" */
     unsigned cpus;
-    u64 memory; /* bytes */
+    u64 memory;     /* bytes */
+    u64 code_cache; /* bytes the engine may use for decoded and translated code; 0: its default */
+    unsigned code_drop; /* debugging: it is dropped at one in so many safe points; 0: never */
     const char *kernel, *initrd, *append;
     const char *module[MACHINE_MODULES]; /* multiboot: "file arguments" */
     unsigned modules;

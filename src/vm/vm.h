@@ -32,7 +32,10 @@ struct vm_config {
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot;      /* a reset or triple fault ends the machine */
     bool time_exits;
-    bool lockstep;    /* an engine with ENGINE_LOCKSTEP compares itself with the interpreter */
+    bool lockstep;  /* an engine with ENGINE_LOCKSTEP compares itself with the interpreter */
+    u64 code_cache; /* bytes for decoded and translated code, of engines that have any; 0: default
+                     */
+    unsigned code_drop; /* debugging: they are dropped at one in so many safe points; 0: never */
     bool engine_para; /* an engine with ENGINE_PARA shows the guest its own paravirtual interface */
 };
 

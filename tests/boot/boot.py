@@ -60,15 +60,18 @@ ROWS = {
     'large': dict(args=LINUX + ['--memory', '5G'], talk=SHELL),
     'common': dict(args=LINUX + ['--cpu', 'common'], talk=SHELL),
     'reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL),
-    'translate-reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL, engine='translate'),
+    'translate-reboot': dict(args=['--append', 'console=ttyS0'], talk=REBOOT + SHELL,
+                             engine='translate'),
     'reboot-smp': dict(args=['--append', 'console=ttyS0'], cpus=2, talk=REBOOT + SHELL),
     'disk': dict(args=LINUX, talk=DISK + SHELL, disk=True),
     'i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686'),
     'i386-linux': dict(arch='i386', args=LINUX + ['--boot', 'linux'], talk=SHELL, machine='i686'),
     'i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686'),
     'vmlinux': dict(args=LINUX + ['--boot', 'linux'], talk=SHELL, vmlinux=True),
-    'translate': dict(args=LINUX, talk=SHELL, engine='translate'),
-    'translate-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='translate'),
+    'translate': dict(args=LINUX, talk=SHELL, engine='translate', bounded=True),
+    'translate-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='translate', bounded=True),
+    'translate-drop': dict(args=LINUX + ['--code-cache', '4M,drop=30'], cpus=2, talk=SHELL,
+                           engine='translate'),
     'translate-disk': dict(args=LINUX, talk=DISK + SHELL, disk=True, engine='translate'),
     'translate-i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686', engine='translate'),
     'translate-i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686',
@@ -203,6 +206,20 @@ class Guest:
                 self.fail(f'doppel ended (status {self.child.wait()}) before {pattern!r}')
         self.seen, self.text = m[0], self.text[m.end():]
 
+    def check_memory(self):
+        """At most 64 MiB beside the guest's RAM."""
+        total, counts = 0, False
+        with open(f'/proc/{self.child.pid}/smaps') as f:
+            for line in f:
+                if re.match(r'[0-9a-f]+-[0-9a-f]+ ', line):
+                    if 'libasan' in line:
+                        return
+                    counts = '/memfd:' not in line or 'memfd:doppel' in line
+                elif line.startswith('Pss:') and counts:
+                    total += int(line.split()[1])
+        if total > 65536:
+            self.fail(f'the monitor takes {total} KiB beside the RAM')
+
     def say(self, line):
         self.child.stdin.write(line.encode() + b'\n')
         self.child.stdin.flush()
@@ -245,6 +262,8 @@ def main():
             guest.expect(pattern.replace('{cpus}', str(row.get('cpus', 1)))
                          .replace('{machine}', row.get('machine', 'x86_64'))
                          .replace('{program}', program))
+            if row.get('bounded') and pattern == PROMPT:
+                guest.check_memory()
             if answer:
                 guest.say(answer)
         guest.finish(row.get('endless'))

@@ -3,8 +3,7 @@
  * the same page share them and a change of address space decodes nothing again; the jump cache
  * finds them by linear address within one epoch.
  *
- * Blocks lie one after the other in an arena. Dead ones stay in it, because the running block may
- * be one; when it is full everything is dropped, which is only ever done between blocks. */
+ * Blocks go only between blocks, when there is no room (arena.c). */
 #include "engine/software/software.h"
 
 #include "base/mem.h"
@@ -13,22 +12,23 @@
 
 int block_cache_init(struct soft *sv, struct err *e)
 {
-    sv->arena_memory = mem_alloc(ARENA_SIZE + 64);
+    int r = arena_init(sv, e);
+    if (r)
+        return r;
     sv->hash = mem_alloc_array(BLOCK_HASH_SIZE, sizeof *sv->hash);
     sv->page_first = mem_alloc_array(sv->svm->pages, sizeof *sv->page_first);
-    if (!sv->arena_memory || !sv->hash || !sv->page_first) {
+    if (!sv->hash || !sv->page_first) {
         block_cache_fini(sv);
         return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
                        sv->vcpu->index);
     }
-    sv->arena = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)sv->arena_memory, 64);
     sv->epoch = 1;
     return 0;
 }
 
 void block_cache_fini(struct soft *sv)
 {
-    mem_free(sv->arena_memory);
+    arena_fini(&sv->arena);
     mem_free(sv->hash);
     mem_free(sv->page_first);
 }
@@ -45,23 +45,34 @@ static struct jump *jump_slot(struct soft *sv, u64 rip)
     return &sv->jump[(rip ^ rip >> 12) & (JUMP_CACHE_SIZE - 1)];
 }
 
+/* Physical address of the page that b->ref[k] is in the list of. */
+static u64 page_of_ref(const struct block *b, unsigned k)
+{
+    return k == 0 ? b->pa & ~(u64)(PAGE_SIZE - 1) : b->second_page;
+}
+
 void block_drop_all(struct soft *sv)
 {
+    u64 index;
     sv->epoch++;
-    for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++) {
-        for (struct block *b = sv->hash[h]; b; b = b->hash_next) {
-            u64 page[2] = {b->pa & ~(u64)(PAGE_SIZE - 1), b->second_page}, index;
-            for (unsigned k = 0; k < 2; k++)
-                if ((k == 0 || page[k]) && code_page_index(sv->svm, page[k], &index)) {
-                    sv->page_first[index] = NULL;
-                    code_page_release(sv, page[k]);
-                }
-        }
+    for (struct block *b = arena_next(&sv->arena, NULL); b; b = arena_next(&sv->arena, b))
+        for (unsigned k = 0; b->bytes && k < 2; k++)
+            if (b->ref[k].block && code_page_index(sv->svm, page_of_ref(b, k), &index)) {
+                sv->page_first[index] = NULL;
+                code_page_release(sv, page_of_ref(b, k));
+            }
+    for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++)
         sv->hash[h] = NULL;
-    }
-    sv->arena_used = 0;
+    arena_reset(&sv->arena);
     if (sv->engine->emptied)
         sv->engine->emptied(sv);
+}
+
+void block_cache_full(struct soft *sv)
+{
+    block_drop_all(sv); /* by the old size */
+    arena_grow(&sv->arena);
+    arena_reset(&sv->arena);
 }
 
 static void kill_block(struct soft *sv, struct block *b)
@@ -110,6 +121,8 @@ static bool drop_in_page(struct soft *sv, u64 page_pa, u64 granules)
         }
         if (ref->block->dead) {
             *p = ref->next;
+            ref->block = NULL;
+            any = true;
         } else {
             left |= covers;
             p = &ref->next;
@@ -177,25 +190,70 @@ static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *
         return r;
     b->bytes = (u16)off;
     b->insn[count] = (struct x86_insn){.exec = soft_block_end, .mode = cpu->mode};
-    sv->arena_used += sizeof *b + (count + 1) * sizeof b->insn[0];
+    b->space = (u32)(sizeof *b + (count + 1) * sizeof b->insn[0]);
     return X86_DECODE_OK;
 }
 
+/* Blocks that were not worth a translation go; if that is not much, all. */
+static void make_room(struct soft *sv)
+{
+    struct arena *a = &sv->arena;
+    u64 used = 0, left = 0;
+    for (struct block *b = arena_next(a, NULL); b; b = arena_next(a, b)) {
+        b->dead |= !b->translation;
+        used += b->space;
+        left += b->dead ? 0 : b->space;
+    }
+    if (left > used / 4 * 3) {
+        block_cache_full(sv);
+        return;
+    }
+    sv->epoch++;
+    for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++)
+        for (struct block **p = &sv->hash[h]; *p;)
+            if ((*p)->dead)
+                *p = (*p)->hash_next;
+            else
+                p = &(*p)->hash_next;
+    for (struct block *b = arena_next(a, NULL); b; b = arena_next(a, b))
+        for (unsigned k = 0; b->dead && b->bytes && k < 2; k++)
+            if (b->ref[k].block)
+                drop_in_page(sv, page_of_ref(b, k), 0);
+    arena_collect(a);
+}
+
+static void *place_for(struct soft *sv, u64 space)
+{
+    void *place = arena_place(&sv->arena, space);
+    if (place)
+        return place;
+    make_room(sv);
+    place = arena_place(&sv->arena, space);
+    if (place)
+        return place;
+    block_cache_full(sv); /* holes enough, but all too small */
+    return arena_place(&sv->arena, space);
+}
+
 /* Decodes until the bytes are the same after their granules are marked as before, so that a store
- * by another vCPU is either seen here or finds the mark. */
-static int decode_marked(struct soft *sv, struct block *b, const struct source *s)
+ * by another vCPU is either seen here or finds the mark. On success *place has room for b. */
+static int decode_marked(struct soft *sv, struct block *b, const struct source *s,
+                         struct block **place)
 {
     u8 bytes[(BLOCK_INSNS_MAX + 1) * X86_MAX_INSN], again[sizeof bytes];
-    u64 start = sv->arena_used;
     for (;;) {
-        sv->arena_used = start;
         int r = decode(sv, b, s, bytes);
         if (r)
             return r;
+        /* Before the marks: making room takes those of pages without blocks away. */
+        *place = place_for(sv, b->space);
         unsigned in_first = MIN((unsigned)b->bytes, s->left);
+        code_page_claim(sv, s->pa);
         code_page_cover(sv, s->pa, in_first);
-        if (b->bytes > in_first)
+        if (b->bytes > in_first) {
+            code_page_claim(sv, s->second_page);
             code_page_cover(sv, s->second_page, b->bytes - in_first);
+        }
         copy_code(s, 0, again, b->bytes);
         if (mem_compare(bytes, again, b->bytes) == 0)
             return X86_DECODE_OK;
@@ -249,15 +307,12 @@ static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
     if (!page)
         return NULL;
     x86_vector_release(&sv->cpu); /* the map of code pages takes locks */
-    if (sv->arena_used + sizeof(struct block) + (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn) >
-        ARENA_SIZE)
-        block_drop_all(sv);
-    struct block *b = (struct block *)(void *)(sv->arena + sv->arena_used);
+    alignas(64) u8 draft[sizeof(struct block) + (BLOCK_INSNS_MAX + 1) * sizeof(struct x86_insn)];
+    struct block *b = (struct block *)(void *)draft, *place;
     *b = (struct block){.pa = pa, .key = sv->key};
     unsigned off = pa & (PAGE_SIZE - 1);
     struct source s = {.pa = pa, .first = page + off, .left = PAGE_SIZE - off};
-    code_page_claim(sv, pa - off);
-    int r = decode_marked(sv, b, &s);
+    int r = decode_marked(sv, b, &s, &place);
     if (r == X86_DECODE_MORE) {
         *result = second_page(&sv->cpu, lin, &s.second_page);
         if (*result)
@@ -265,14 +320,15 @@ static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
         s.second = ram_page(sv, s.second_page);
         if (!s.second)
             return NULL;
-        code_page_claim(sv, s.second_page);
         b->second_page = s.second_page;
-        r = decode_marked(sv, b, &s);
+        r = decode_marked(sv, b, &s, &place);
     }
     if (r)
         return NULL;
-    enter_block(sv, b, &s);
-    return b;
+    mem_copy(place, b, b->space);
+    sv->arena.at += b->space;
+    enter_block(sv, place, &s);
+    return place;
 }
 
 static struct block *look_up(struct soft *sv, u64 lin, u64 pa)

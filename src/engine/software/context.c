@@ -52,9 +52,9 @@ bool soft_is_quiet(struct soft *sv)
 
 struct block *soft_link(struct soft *sv, struct block *from, int *result)
 {
-    u64 made = sv->arena_used;
+    u64 epoch = sv->epoch;
     struct block *to = block_find(sv, result);
-    if (to && sv->arena_used >= made) { /* else the arena was emptied, `from` with it */
+    if (to && sv->epoch == epoch) { /* else blocks may be gone, `from` with them */
         from->link[from->turn].rip = sv->cpu.s.rip;
         from->link[from->turn].epoch = sv->epoch;
         from->link[from->turn].to = to;

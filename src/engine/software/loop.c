@@ -112,6 +112,16 @@ static int deliver_events(struct soft *sv)
     return x86_deliver(cpu, &(struct x86_event){.kind = X86_EVENT_INTERRUPT, .vector = (u8)vector});
 }
 
+/* Debugging: what is kept of code can go at any safe point, and nobody notices. */
+static void drop_at_random(struct soft *sv, unsigned one_in)
+{
+    sv->chance = sv->chance * 0x5851f42d4c957f2du + 0x14057b7ef767814fu + sv->vcpu->index;
+    if ((sv->chance >> 33) % one_in)
+        return;
+    x86_vector_release(&sv->cpu);
+    block_drop_all(sv);
+}
+
 /* One instruction with everything that may hang on it, or as many as run without. */
 static int run_some(struct soft *sv)
 {
@@ -155,6 +165,8 @@ enum vcpu_stop soft_run(struct vcpu *v)
             break;
         if (judge(sv, deliver_events(sv), &stop))
             break;
+        if (unlikely(v->vm->config.code_drop))
+            drop_at_random(sv, v->vm->config.code_drop);
         if (sv->cpu.s.run_state == X86_RUNNING && judge(sv, run_some(sv), &stop))
             break;
     }

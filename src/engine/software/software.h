@@ -17,7 +17,13 @@ enum {
     JUMP_CACHE_SIZE = 1 << 12,
     CODE_QUEUE_SIZE = 64,
 };
-#define ARENA_SIZE (64 * MiB)
+/* Bytes for blocks and translations: of a machine, if nothing else is asked for; what a translating
+ * engine begins with; bounds of one vCPU's part; the most for blocks alone. */
+#define CACHE_DEFAULT (192 * MiB)
+#define CACHE_START   (24 * MiB)
+#define CACHE_MIN     (2 * MiB)
+#define CACHE_MAX     (1 * GiB)
+#define ARENA_MAX     (64 * MiB)
 
 struct soft;
 
@@ -30,13 +36,14 @@ struct block_ref { /* in the list of a code page */
     struct block *block;
 };
 struct block {
+    u32 space;       /* that it takes in the arena */
+    u16 bytes;       /* 0: this is a hole */
+    u8 turn;         /* link to replace next */
+    bool dead;       /* its bytes were overwritten, or it is to go */
+    u16 heat;        /* for the engine: how often it ran before it was worth more than decoding */
     u64 pa;          /* of its first byte */
     u64 second_page; /* physical page where its only instruction goes on; 0: it does not */
     u64 key;         /* context_key() it was decoded for */
-    u16 bytes;
-    u8 turn;   /* link to replace next */
-    bool dead; /* its bytes were overwritten */
-    u16 heat;  /* for the engine: how often it ran before it was worth more than decoding */
     struct translation *translation; /* the engine's own, or NULL */
     u64 seen; /* granules of its page that the translation depends on beside its bytes */
     struct block *hash_next;
@@ -46,6 +53,14 @@ struct block {
         struct block *to;
     } link[2]; /* where it went before; valid in the epoch it was made in */
     alignas(64) struct x86_insn insn[];
+};
+
+/* Where blocks are. New ones are put at `at`, in what was a hole. */
+struct arena {
+    u8 *base, *at, *end;
+    void *memory;
+    struct block *hole;   /* list of the following ones, by hash_next */
+    u64 cache, cache_max; /* bytes for blocks and translations: now, at most */
 };
 
 /* Blocks by linear address. */
@@ -95,6 +110,7 @@ struct soft_engine {
     void (*killed)(struct soft *sv, struct block *b);
     /* All blocks are gone; only between blocks. */
     void (*emptied)(struct soft *sv);
+    bool translates; /* what has no translation by and by is seldom run */
 };
 
 /* A vCPU. */
@@ -114,9 +130,8 @@ struct soft {
      * blocks died. */
     u64 epoch;
 
-    u8 *arena; /* blocks, from the start */
-    void *arena_memory;
-    u64 arena_used;
+    struct arena arena;
+    u64 chance;                    /* of drop_at_random() */
     struct block **hash;           /* BLOCK_HASH_SIZE chains by pa and key */
     struct block_ref **page_first; /* by page of RAM */
     struct jump jump[JUMP_CACHE_SIZE];
@@ -142,8 +157,25 @@ struct block *block_find(struct soft *sv, int *result);
 /* Drops blocks that overlap the granules of [start, start+size); true when there were any. */
 bool block_drop_range(struct soft *sv, u64 start, u64 size);
 void block_drop_all(struct soft *sv);
+/* There is no room: drops everything, and lets the cache grow if it may. Between blocks. */
+void block_cache_full(struct soft *sv);
 int block_cache_init(struct soft *sv, struct err *e) must_check;
 void block_cache_fini(struct soft *sv);
+
+/* arena.c */
+int arena_init(struct soft *sv, struct err *e) must_check;
+void arena_fini(struct arena *a);
+/* Nothing is in it any more. */
+void arena_reset(struct arena *a);
+void arena_grow(struct arena *a);
+/* The next block or hole behind b, the first if b is NULL; NULL at the end. */
+struct block *arena_next(const struct arena *a, const struct block *b);
+/* Room for a block of this size at a->at; NULL: collect first. */
+void *arena_place(struct arena *a, u64 space);
+/* Dead blocks become holes; how many bytes there are in holes. */
+u64 arena_collect(struct arena *a);
+/* Bytes for translations at present. */
+u64 cache_translation_share(const struct soft *sv);
 
 /* code.c */
 int code_map_init(struct soft_vm *svm, struct err *e) must_check;

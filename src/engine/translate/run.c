@@ -100,7 +100,7 @@ int translate_callout(struct translator *t, u32 name)
     struct soft *sv = &t->soft;
     struct x86_cpu *cpu = &sv->cpu;
     const struct x86_insn *i =
-        (const struct x86_insn *)(const void *)(sv->arena + (u64)(name >> 12) * 64);
+        (const struct x86_insn *)(const void *)(sv->arena.base + (u64)(name >> 12) * 64);
     bool vectors = cpu->vector_live;
     flags_out(t);
     if (unlikely(t->lockstep))
@@ -130,7 +130,8 @@ static int redo_branch(struct translator *t)
 {
     struct x86_cpu *cpu = &t->soft.cpu;
     const struct x86_insn *i =
-        (const struct x86_insn *)(const void *)(t->soft.arena + (u64)(t->last_indirect >> 12) * 64);
+        (const struct x86_insn *)(const void *)(t->soft.arena.base +
+                                                (u64)(t->last_indirect >> 12) * 64);
     if (i->op == X86_OP_RET)
         cpu->s.gpr[X86_RSP] -= 8 + (i->off_imm ? (u16)i->imm : 0);
     else if (i->op == X86_OP_CALL)
@@ -180,7 +181,8 @@ void translate_emptied(struct soft *sv)
 
 static bool has_room(const struct translator *t)
 {
-    return (u64)(t->code_at - t->code.rw) + BLOCK_CODE_MAX <= t->code.size &&
+    u64 size = MIN((u64)t->code.size, cache_translation_share(&t->soft));
+    return (u64)(t->code_at - t->code.rw) + BLOCK_CODE_MAX <= size &&
            t->link_count + EXITS_MAX <= LINKS_MAX;
 }
 
@@ -250,7 +252,7 @@ static struct block *make_room(struct translator *t, struct block *b, int *r)
 {
     if (likely(has_room(t)))
         return b;
-    block_drop_all(&t->soft);
+    block_cache_full(&t->soft);
     return block_find(&t->soft, r);
 }
 

@@ -26,8 +26,10 @@ static int translate_model(struct x86_cpu_model *m, struct err *e)
     return 0;
 }
 
-static const struct soft_engine translator_hooks = {
-    .run_blocks = translate_blocks, .killed = translate_killed, .emptied = translate_emptied};
+static const struct soft_engine translator_hooks = {.run_blocks = translate_blocks,
+                                                    .killed = translate_killed,
+                                                    .emptied = translate_emptied,
+                                                    .translates = true};
 
 static int translate_vm_init(struct vm *vm, struct err *e)
 {
@@ -41,7 +43,7 @@ static void *memory_of(struct translator *t)
 
 static int make_code(struct translator *t, struct err *e)
 {
-    int r = os_code_create(&t->code, CODE_SIZE, e);
+    int r = os_code_create(&t->code, t->soft.arena.cache_max / 3, e);
     if (r)
         return r;
     t->links = mem_alloc_array(LINKS_MAX, sizeof *t->links);
@@ -62,19 +64,20 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
     if (!memory)
         return err_set(e, -ENOMEM, "making vCPU %u: out of memory", v->index);
     struct translator *t = (struct translator *)(void *)(memory + LOW_STACK);
-    int r = make_code(t, e);
+    int r = soft_vcpu_init(&t->soft, v, e);
     if (r == 0) {
-        r = soft_vcpu_init(&t->soft, v, e);
+        r = make_code(t, e);
         if (r == 0 && v->vm->config.lockstep) {
             t->hot = 1;
             r = lockstep_create(t, e);
-            if (r)
-                soft_vcpu_fini(&t->soft);
+            if (r) {
+                mem_free(t->links);
+                os_code_destroy(&t->code);
+            }
         }
         if (r == 0)
             return 0;
-        mem_free(t->links);
-        os_code_destroy(&t->code);
+        soft_vcpu_fini(&t->soft);
     }
     mem_free(memory);
     return r;

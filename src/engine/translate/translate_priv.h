@@ -13,10 +13,9 @@
 
 enum {
     T0 = X86_R10,
-    T1 = X86_R11,          /* scratch */
-    GUEST_SP = X86_R15,    /* where the guest's rsp is */
-    LOW_STACK = 64 * 1024, /* below the struct */
-    CODE_SIZE = 32 << 20,
+    T1 = X86_R11,               /* scratch */
+    GUEST_SP = X86_R15,         /* where the guest's rsp is */
+    LOW_STACK = 64 * 1024,      /* below the struct */
     BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed */
     LINKS_MAX = 1 << 19,
     INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
@@ -113,9 +112,9 @@ struct translator {
 static inline u32 callout_name(const struct translator *t, const struct x86_insn *i,
                                unsigned offset)
 {
-    return (u32)((const u8 *)i - t->soft.arena) / 64 << 12 | offset;
+    return (u32)((const u8 *)i - t->soft.arena.base) / 64 << 12 | offset;
 }
-_Static_assert(ARENA_SIZE / 64 <= 1 << 20, "the name of an instruction has 32 bits");
+_Static_assert(ARENA_MAX / 64 <= 1 << 20, "the name of an instruction has 32 bits");
 
 /* routines.c: the code that all translations share. */
 void translate_routines(struct translator *t);

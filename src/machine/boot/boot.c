@@ -43,7 +43,6 @@ static int unpack_kernel(struct boot_plan *p, struct boot_input *in, const struc
     p->unpacked.size = b->unpacked_size;
     p->unpacked.payload = payload;
     p->unpacked.payload_size = b->payload_size;
-    p->unpacked.present = true;
     in->kernel.data = vmlinux;
     in->kernel.size = b->unpacked_size;
     log_info("boot", "%s: unpacked %s payload to %llu KiB", in->kernel.path, format,
@@ -130,7 +129,8 @@ static int read_module(struct boot_plan *p, struct boot_input *in, const char *p
     if (ret)
         return ret;
     in->module_text[in->module_count++] = text;
-    return plan_own(p, im->data, e);
+    p->file[p->file_count++] = *im;
+    return 0;
 }
 
 static int read_files(struct boot_plan *p, struct boot_input *in, struct err *e)
@@ -138,7 +138,7 @@ static int read_files(struct boot_plan *p, struct boot_input *in, struct err *e)
     const struct boot_request *r = in->request;
     int ret = image_load(&in->kernel, r->kernel, KERNEL_FILE_MAX, e);
     if (!ret)
-        ret = plan_own(p, in->kernel.data, e);
+        p->file[p->file_count++] = in->kernel;
     if (!ret && r->initrd) {
         in->has_initrd = true;
         ret = read_module(p, in, r->initrd, NULL, e);
@@ -175,6 +175,8 @@ void boot_plan_destroy(struct boot_plan *p)
         return;
     for (unsigned i = 0; i < p->buffer_count; i++)
         mem_free(p->buffer[i]);
+    for (unsigned i = 0; i < p->file_count; i++)
+        image_unload(&p->file[i]);
     mem_free(p);
 }
 
@@ -229,22 +231,27 @@ static int zero_memory(struct guest_memory *m, u64 addr, u64 size)
     return 0;
 }
 
-static int unpack_again(struct boot_plan *p, struct err *e)
+static int recover_files(struct boot_plan *p, struct err *e)
 {
-    if (!p->unpacked.data || p->unpacked.present)
+    int ret = 0;
+    if (!p->discarded)
         return 0;
-    int ret = unpack("the kernel", p->unpacked.payload, p->unpacked.payload_size, p->unpacked.data,
+    for (unsigned i = 0; i < p->file_count && !ret; i++)
+        ret = image_reload(&p->file[i], e);
+    if (!ret && p->unpacked.data)
+        ret = unpack("the kernel", p->unpacked.payload, p->unpacked.payload_size, p->unpacked.data,
                      p->unpacked.size, NULL, e);
-    p->unpacked.present = !ret;
+    p->discarded = ret != 0;
     return ret;
 }
 
-static void discard_unpacked(struct boot_plan *p)
+static void discard_files(struct boot_plan *p)
 {
-    if (!p->unpacked.data)
-        return;
-    mem_discard(p->unpacked.data, p->unpacked.size);
-    p->unpacked.present = false;
+    for (unsigned i = 0; i < p->file_count; i++)
+        image_discard(&p->file[i]);
+    if (p->unpacked.data)
+        mem_discard(p->unpacked.data, p->unpacked.size);
+    p->discarded = true;
 }
 
 static int write_segments(const struct boot_plan *p, struct guest_memory *m, bool fresh,
@@ -265,12 +272,12 @@ static int write_segments(const struct boot_plan *p, struct guest_memory *m, boo
 int boot_apply(struct boot_plan *p, struct guest_memory *m, struct x86_state *s, bool fresh,
                struct err *e)
 {
-    int r = unpack_again(p, e);
+    int r = recover_files(p, e);
     if (!r)
         r = write_segments(p, m, fresh, e);
     if (r)
         return r;
-    discard_unpacked(p);
+    discard_files(p);
     u8 seed[64];
     if (p->seed && p->seed_size <= sizeof seed && !os_random(seed, p->seed_size)) {
         int ret = guest_memory_write(m, gpa(p->seed), seed, p->seed_size);

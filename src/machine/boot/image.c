@@ -73,14 +73,38 @@ int image_load(struct image *out, const char *path, u64 max, struct err *e)
         mem_free(data);
         goto undo_open;
     }
-    *out = (struct image){.path = path, .data = data, .size = got};
+    *out = (struct image){.path = path, .data = data, .size = got, .fd = fd};
+    return 0;
 undo_open:
     close(fd);
     return ret;
 }
 
+void image_discard(struct image *im)
+{
+    mem_discard(im->data, im->size);
+}
+
+/* syscalls: pread64 */
+int image_reload(struct image *im, struct err *e)
+{
+    for (u64 at = 0; at < im->size;) {
+        ssize_t n = pread(im->fd, im->data + at, MIN(im->size - at, 16 * MiB), (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(e, -errno, "reading the kernel's files again: %s", err_name(errno));
+        if (n == 0)
+            return err_set(e, -EIO, "reading the kernel's files again: one has become shorter");
+        at += (u64)n;
+    }
+    return 0;
+}
+
 void image_unload(struct image *im)
 {
+    if (im->data)
+        close(im->fd);
     mem_free(im->data);
     im->data = NULL;
     im->size = 0;

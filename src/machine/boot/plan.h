@@ -46,15 +46,17 @@ struct boot_plan {
     unsigned buffer_count;
     struct e820_entry e820[BOOT_E820_MAX];
     unsigned e820_count;
-    /* A kernel that was unpacked on the host, from its payload. After it was written to guest
-     * memory its pages go back to the host, and it is unpacked to the same place for the next
-     * start. */
+    /* The files, and a kernel that was unpacked on the host from its payload. After they were
+     * written to guest memory their pages go back to the host; for the next start they are made
+     * anew, in the same place. */
+    struct image file[BOOT_MODULES_MAX + 2];
+    unsigned file_count;
     struct {
         u8 *data; /* NULL: there is none */
         const u8 *payload;
         u64 size, payload_size;
-        bool present;
     } unpacked;
+    bool discarded;
     enum boot_entry entry;
     u64 rip, rax, rbx, rsi;
     u64 seed; /* where fresh random bytes go at every start; 0: nowhere */
