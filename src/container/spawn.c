@@ -213,21 +213,33 @@ static void helper_main(struct spawn *s)
         (void)!channel_send(s->inner->channel, MSG_PID, pid, NULL);
 }
 
-/* Network namespaces take longest of all: made by the init while the runtime makes the groups. */
+/* Without a helper: the init enters and makes what it need not be born in. Network namespaces take
+ * longest of all to make; the runtime meanwhile makes the groups. */
 static void init_main(struct spawn *s)
 {
     struct err e;
-    if (s->late && unshare((int)s->late))
-        (void)!channel_send(s->inner->channel, MSG_ERROR, fail(&e, "create namespaces"), e.text);
+    int r = s->late && unshare((int)s->late) ? fail(&e, "create namespaces")
+                                             : join_namespaces(s, true, &e);
+    if (r)
+        (void)!channel_send(s->inner->channel, MSG_ERROR, r, e.text);
     else
         inner_main(s->inner);
 }
 
+/* A process gets other pids and another clock only by being born, and privileges over what a user
+ * namespace owns only inside it. */
+static bool needs_helper(const struct spawn *s)
+{
+    bool joins = false;
+    for (unsigned k = 0; k < NS_KINDS; k++)
+        joins |= s->join[k] >= 0;
+    return s->new_time || s->join[NS_USER] >= 0 || s->join[NS_PID] >= 0 || s->join[NS_TIME] >= 0 ||
+           (joins && s->create & CLONE_NEWUSER);
+}
+
 int spawn_start(struct spawn *s, pid_t *child, bool *indirect, struct err *e)
 {
-    *indirect = s->new_time;
-    for (unsigned k = 0; k < NS_KINDS; k++)
-        *indirect |= s->join[k] >= 0;
+    *indirect = needs_helper(s);
     s->inner->map_ids = s->create & CLONE_NEWUSER;
     s->late = *indirect || s->inner->map_ids ? 0 : s->create & ~(u64)CLONE_NEWPID;
     pid_t pid = *indirect ? clone_process(0, NULL) : clone_process(s->create & ~s->late, s->inner);

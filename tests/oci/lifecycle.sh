@@ -74,6 +74,19 @@ run run $id 2>"$dir/err"; expect "a missing program" 1 $?
 expect "is named" 1 "$(grep -c 'No such file or directory' "$dir/err")"
 expect "and leaves nothing" "" "$(run list -q)"
 
+# Namespaces of another container, joined by path: by the init itself, and through the helper.
+bundle '"sleep", "100"'
+run run -d $id
+pid=$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+bundle '"sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/pid"'
+sed -i "s#\"type\": \"network\"#\"type\": \"network\", \"path\": \"/proc/$pid/ns/net\"#" config.json
+theirs=$(readlink /proc/$pid/ns/net) pids=$(readlink /proc/$pid/ns/pid)
+out=$(echo $(run run $id-b)); expect "a joined network namespace" "$theirs" "${out% *}"
+expect "with pids of its own" yes "$([ "${out#* }" != "$pids" ] && echo yes)"
+sed -i "s#\"type\": \"pid\"#\"type\": \"pid\", \"path\": \"/proc/$pid/ns/pid\"#" config.json
+expect "joined pids" "$theirs $pids" "$(echo $(run run $id-b))"
+run delete --force $id
+
 # A seccomp profile, compiled and then from the cache; a cache that was tampered with is not used.
 seccomp='"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]},'
 bundle '"sh", "-c", "mkdir /proc/x"'
