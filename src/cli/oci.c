@@ -5,19 +5,23 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/oci_ps.h"
 #include "container/runtime.h"
 #include "container/sdbus.h"
+#include "container/util.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
-enum { OCI_FAILURE = 1 };
+enum { OCI_FAILURE = 1, OCI_NO_EXEC = 255 };
 
 static struct {
     struct runtime rt;
@@ -89,7 +93,8 @@ static int print_json(json_t *j, size_t flags)
 static int protect(void)
 {
     struct err e;
-    return self_protect(oci.all, &e) ? failure(&e) : 0;
+    /* What the caller has left open goes through to the protected copy, and no further. */
+    return self_protect(oci.all, &e) || fds_close_on_exec(3, &e) ? failure(&e) : 0;
 }
 
 static int need_id(const char *command, int argc, char **argv, const char **id)
@@ -103,12 +108,13 @@ static int need_id(const char *command, int argc, char **argv, const char **id)
 /* create and run take the same options. */
 static int parse_create(int argc, char **argv, struct create_options *o)
 {
-    enum { PID_FILE = 256, CONSOLE, PRESERVE, NO_PIVOT, NO_KEYRING, KEEP, NO_SUBREAPER };
+    enum { PID_FILE = 256, CONSOLE, PIDFD, PRESERVE, NO_PIVOT, NO_KEYRING, KEEP, NO_SUBREAPER };
     static const struct option options[] = {
         {"bundle", required_argument, NULL, 'b'},
         {"config", required_argument, NULL, 'f'},
         {"pid-file", required_argument, NULL, PID_FILE},
         {"console-socket", required_argument, NULL, CONSOLE},
+        {"pidfd-socket", required_argument, NULL, PIDFD},
         {"preserve-fds", required_argument, NULL, PRESERVE},
         {"no-pivot", no_argument, NULL, NO_PIVOT},
         {"no-new-keyring", no_argument, NULL, NO_KEYRING},
@@ -124,6 +130,7 @@ static int parse_create(int argc, char **argv, struct create_options *o)
         case 'd': o->detach = true; break;
         case PID_FILE: o->pid_file = optarg; break;
         case CONSOLE: o->console_socket = optarg; break;
+        case PIDFD: o->pidfd_socket = optarg; break;
         case PRESERVE: o->preserve_fds = (unsigned)strtoul(optarg, NULL, 10); break;
         case NO_PIVOT: o->no_pivot = true; break;
         case NO_KEYRING: o->no_new_keyring = true; break;
@@ -156,6 +163,7 @@ static void make_absolute(struct create_options *o)
 {
     o->pid_file = absolute(o->pid_file);
     o->console_socket = absolute(o->console_socket);
+    o->pidfd_socket = absolute(o->pidfd_socket);
     oci.log = absolute(oci.log);
     oci.rt.root = absolute(oci.rt.root);
 }
@@ -226,46 +234,95 @@ static int command_state(int argc, char **argv)
     return runtime_state(&oci.rt, id, &j, &e) ? failure(&e) : print_json(j, JSON_INDENT(2));
 }
 
+/* With --regex a command is for every container whose id matches. */
+static int for_matching(const char *pattern, int (*run)(const char *id, void *ctx, struct err *e),
+                        void *ctx)
+{
+    regex_t re;
+    json_t *list, *one;
+    struct err e;
+    size_t i;
+    int status = 0;
+    if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
+        return usage("--regex", "invalid regular expression");
+    if (runtime_list(&oci.rt, &list, &e)) {
+        regfree(&re);
+        return failure(&e);
+    }
+    json_array_foreach(list, i, one)
+    {
+        const char *id = json_string_value(json_object_get(one, "id"));
+        if (!regexec(&re, id, 0, NULL, 0) && run(id, ctx, &e))
+            status = failure(&e);
+    }
+    json_decref(list);
+    regfree(&re);
+    return status;
+}
+
+struct kill_request {
+    int signal;
+    bool all;
+};
+
+static int kill_one(const char *id, void *ctx, struct err *e)
+{
+    const struct kill_request *k = ctx;
+    return runtime_kill(&oci.rt, id, k->signal, k->all, e);
+}
+
 static int command_kill(int argc, char **argv)
 {
-    static const struct option options[] = {{"all", no_argument, NULL, 'a'},
-                                            {"regex", required_argument, NULL, 'r'},
-                                            {NULL, 0, NULL, 0}};
-    bool all = false;
+    static const struct option options[] = {
+        {"all", no_argument, NULL, 'a'}, {"regex", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+    struct kill_request k = {0};
+    bool regex = false;
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+ar:", options, NULL)) >= 0;) {
-        if (c != 'a')
-            return usage("kill", c == 'r' ? "--regex is not supported" : "invalid option");
-        all = true;
+    for (int c; (c = getopt_long(argc, argv, "+ar", options, NULL)) >= 0;) {
+        if (c == '?')
+            return usage("kill", "invalid option");
+        k.all |= c == 'a';
+        regex |= c == 'r';
     }
     int r = need_id("kill", argc, argv, &id);
     if (r)
         return r;
     const char *name = optind < argc ? argv[optind] : "TERM";
-    int signal = signal_number(name);
-    if (!signal) {
+    k.signal = signal_number(name);
+    if (k.signal < 0) {
         err_set(&e, -EINVAL, "kill: unknown signal `%s`", name);
         return failure(&e);
     }
-    return runtime_kill(&oci.rt, id, signal, all, &e) ? failure(&e) : 0;
+    if (regex)
+        return for_matching(id, kill_one, &k);
+    return kill_one(id, &k, &e) ? failure(&e) : 0;
+}
+
+static int delete_one(const char *id, void *ctx, struct err *e)
+{
+    return runtime_delete(&oci.rt, id, 0, *(bool *)ctx, e);
 }
 
 static int command_delete(int argc, char **argv)
 {
-    static const struct option options[] = {{"force", no_argument, NULL, 'f'},
-                                            {"regex", required_argument, NULL, 'r'},
-                                            {NULL, 0, NULL, 0}};
-    bool force = false;
+    static const struct option options[] = {
+        {"force", no_argument, NULL, 'f'}, {"regex", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+    bool force = false, regex = false;
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+f", options, NULL)) >= 0;) {
-        if (c != 'f')
-            return usage("delete", c == 'r' ? "--regex is not supported" : "invalid option");
-        force = true;
+    for (int c; (c = getopt_long(argc, argv, "+fr", options, NULL)) >= 0;) {
+        if (c == '?')
+            return usage("delete", "invalid option");
+        force |= c == 'f';
+        regex |= c == 'r';
     }
     int r = need_id("delete", argc, argv, &id);
-    return r ? r : runtime_delete(&oci.rt, id, 0, force, &e) ? failure(&e) : 0;
+    if (r)
+        return r;
+    if (regex)
+        return for_matching(id, delete_one, &force);
+    return delete_one(id, &force, &e) ? failure(&e) : 0;
 }
 
 static int command_list(int argc, char **argv)
@@ -325,6 +382,7 @@ static int command_exec(int argc, char **argv)
     enum {
         PID_FILE = 256,
         CONSOLE,
+        PIDFD,
         CWD,
         LABEL,
         APPARMOR,
@@ -345,6 +403,7 @@ static int command_exec(int argc, char **argv)
         {"detach", no_argument, NULL, 'd'},
         {"pid-file", required_argument, NULL, PID_FILE},
         {"console-socket", required_argument, NULL, CONSOLE},
+        {"pidfd-socket", required_argument, NULL, PIDFD},
         {"process-label", required_argument, NULL, LABEL},
         {"apparmor", required_argument, NULL, APPARMOR},
         {"no-new-privs", no_argument, NULL, NNP},
@@ -356,7 +415,7 @@ static int command_exec(int argc, char **argv)
     };
     struct exec_options o = {0};
     static u32 groups[64];
-    size_t envs = 0, caps = 0, words = 0;
+    size_t envs = 0, caps = 0, words = 0, cgroups = 0;
     struct err e;
     int status;
     for (int c; (c = getopt_long(argc, argv, "+p:tu:g:e:c:d", options, NULL)) >= 0;) {
@@ -375,13 +434,14 @@ static int command_exec(int argc, char **argv)
         case CWD: o.cwd = optarg; break;
         case PID_FILE: o.pid_file = optarg; break;
         case CONSOLE: o.console_socket = optarg; break;
+        case PIDFD: o.pidfd_socket = optarg; break;
         case LABEL: o.label = optarg; break;
         case APPARMOR: o.apparmor = optarg; break;
         case NNP: o.no_new_privileges = true; break;
         case PRESERVE: o.preserve_fds = (unsigned)strtoul(optarg, NULL, 10); break;
         case IGNORE_PAUSED: o.ignore_paused = true; break;
         case NO_SUBREAPER: break; /* exec never becomes one */
-        case CGROUP: return usage("exec", "--cgroup is not supported");
+        case CGROUP: append(&o.cgroups, &cgroups, optarg); break;
         default: return usage("exec", "invalid option");
         }
     }
@@ -397,9 +457,11 @@ static int command_exec(int argc, char **argv)
         return usage("exec", "--preserve-fds is out of range");
     if ((r = protect()))
         return r;
-    r = runtime_exec(&oci.rt, &o, &status, &e) ? failure(&e) : status;
+    /* Not a number that programs use: who runs one must tell its failure from ours. */
+    r = runtime_exec(&oci.rt, &o, &status, &e) ? failure(&e), OCI_NO_EXEC : status;
     free(o.env);
     free(o.caps);
+    free(o.cgroups);
     free(o.args);
     return r;
 }
@@ -421,24 +483,18 @@ static int command_ps(int argc, char **argv)
     int r = need_id("ps", argc, argv, &id);
     if (r)
         return r;
-    if (optind < argc)
-        return usage("ps", "options for ps are not supported");
     if (runtime_pids(&oci.rt, id, &pid, &n, &e))
         return failure(&e);
-    json_t *list = json_array();
-    if (!json)
-        puts("PID");
-    for (size_t i = 0; i < n; i++) {
-        if (json)
+    if (json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++)
             json_array_append_new(list, json_integer(pid[i]));
-        else
-            printf("%d\n", (int)pid[i]);
+        r = print_json(list, JSON_COMPACT);
+    } else if (oci_ps_table(pid, n, argv + optind, (size_t)(argc - optind))) {
+        r = usage("ps", "ps failed, or its output has no PID column");
     }
     free(pid);
-    if (json)
-        return print_json(list, JSON_COMPACT);
-    json_decref(list);
-    return 0;
+    return r;
 }
 
 static int command_spec(int argc, char **argv)
@@ -564,37 +620,76 @@ static json_int_t oom_kills(json_t *data)
     return json_integer_value(json_object_get(json_object_get(data, "memory"), "oomKills"));
 }
 
+/* Sleeps until the next statistics are due or memory has run out. */
+static void wait_for_events(int oom, i64 milliseconds)
+{
+    struct pollfd p = {.fd = oom, .events = POLLIN};
+    char drained[4096];
+    if (poll(&p, oom >= 0, (int)MIN(milliseconds, (i64)INT32_MAX)) > 0)
+        (void)!read(oom, drained, sizeof drained);
+}
+
+/* "5s", "100ms", "2m", or seconds; 0 when it is none. */
+static i64 parse_interval(const char *text)
+{
+    static const struct {
+        const char *unit;
+        i64 ms;
+    } units[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60000}, {"h", 3600000}};
+    char *end;
+    i64 n = strtoll(text, &end, 10);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (end != text && n > 0 && n < 1000000 && !strcmp(end, units[i].unit))
+            return n * units[i].ms;
+    return 0;
+}
+
 static int command_events(int argc, char **argv)
 {
     static const struct option options[] = {{"stats", no_argument, NULL, 's'},
                                             {"interval", required_argument, NULL, 'i'},
                                             {NULL, 0, NULL, 0}};
     bool once = false;
-    long seconds = 5;
+    i64 interval = 5000;
     const char *id;
     struct err e;
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) >= 0;) {
         if (c == 's')
             once = true;
-        else if (c != 'i' || (seconds = strtol(optarg, NULL, 10)) <= 0)
-            return usage("events", "invalid option");
+        else if (c != 'i' || !(interval = parse_interval(optarg)))
+            return usage("events",
+                         c == 'i' ? "duration interval must be greater than 0" : "invalid option");
     }
     int r = need_id("events", argc, argv, &id);
+    auto_close int oom = r || once ? -1 : runtime_oom_watch(&oci.rt, id, &e);
     json_int_t killed = -1;
+    struct timespec next, now;
+    clock_gettime(CLOCK_MONOTONIC, &next);
     while (!r) {
         json_t *data;
         if (runtime_stats(&oci.rt, id, &data, &e))
             return killed >= 0 ? 0 : failure(&e); /* the container's end is the events' end */
-        json_int_t now = oom_kills(data);
-        if (killed >= 0 && now > killed)
+        json_int_t kills = oom_kills(data);
+        if (killed >= 0 && kills > killed)
             print_json(json_pack("{ss ss}", "type", "oom", "id", id), JSON_COMPACT);
-        killed = now;
-        r = print_json(json_pack("{ss ss so}", "type", "stats", "id", id, "data", data),
-                       JSON_COMPACT);
+        killed = kills;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        i64 left = (next.tv_sec - now.tv_sec) * 1000 + (next.tv_nsec - now.tv_nsec) / 1000000;
+        if (left <= 0) {
+            r = print_json(json_pack("{ss ss so}", "type", "stats", "id", id, "data", data),
+                           JSON_COMPACT);
+            next = now;
+            next.tv_sec += interval / 1000;
+            next.tv_nsec += interval % 1000 * 1000000;
+            left = interval;
+        } else {
+            json_decref(data);
+        }
         fflush(stdout);
         if (once)
             break;
-        nanosleep(&(struct timespec){.tv_sec = seconds}, NULL);
+        /* The kernel tells of the lack before it counts the kill: look soon after, too. */
+        wait_for_events(oom, MIN(left, (i64)500));
     }
     return r;
 }
@@ -609,40 +704,73 @@ static int command_help(int argc, char **argv);
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *help;
+    bool enters; /* a container: runs protected */
+    const char *synopsis, *help;
 } commands[] = {
-    {"checkpoint", command_unsupported, "refused: not supported"},
-    {"create", command_create, "create a container"},
-    {"delete", command_delete, "remove a container"},
-    {"events", command_events, "print statistics and OOM events"},
-    {"exec", command_exec, "run a program in a container"},
-    {"features", command_features, "print what this runtime supports"},
-    {"help", command_help, "this text"},
-    {"kill", command_kill, "send a signal to a container"},
-    {"list", command_list, "list containers"},
-    {"pause", command_pause, "freeze a container"},
-    {"ps", command_ps, "list a container's processes"},
-    {"restore", command_unsupported, "refused: not supported"},
-    {"resume", command_resume, "thaw a container"},
-    {"run", command_run, "create and start a container"},
-    {"spec", command_spec, "write a config.json to start from"},
-    {"start", command_start, "start a created container"},
-    {"state", command_state, "print a container's state"},
-    {"update", command_update, "change a container's resource limits"},
+    {"checkpoint", command_unsupported, false, "ID", "refused: not supported"},
+    {"create", command_create, true,
+     "[--bundle DIR] [--config FILE] [--pid-file FILE] [--console-socket SOCKET]\n"
+     "          [--pidfd-socket SOCKET] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID",
+     "create a container"},
+    {"delete", command_delete, false, "[--force] [--regex] ID|PATTERN", "remove a container"},
+    {"events", command_events, false, "[--stats] [--interval SECONDS] ID",
+     "print statistics and OOM events"},
+    {"exec", command_exec, true,
+     "[--process FILE] [--tty] [--user UID[:GID]] [--additional-gids GID] [--cwd DIR]\n"
+     "          [--env NAME=VALUE] [--cap CAP] [--detach] [--pid-file FILE] [--console-socket "
+     "SOCKET]\n"
+     "          [--process-label LABEL] [--apparmor PROFILE] [--no-new-privs] [--preserve-fds N]\n"
+     "          [--pidfd-socket SOCKET] [--cgroup PATH] [--ignore-paused] ID [PROGRAM "
+     "[ARGUMENT...]]",
+     "run a program in a container"},
+    {"features", command_features, false, "", "print what this runtime supports"},
+    {"help", command_help, false, "", "this text"},
+    {"kill", command_kill, false, "[--all] [--regex] ID|PATTERN [SIGNAL]",
+     "send a signal to a container"},
+    {"list", command_list, false, "[--format table|json] [--quiet]", "list containers"},
+    {"pause", command_pause, false, "ID", "freeze a container"},
+    {"ps", command_ps, false, "[--format table|json] ID [PS OPTIONS]",
+     "list a container's processes"},
+    {"restore", command_unsupported, false, "ID", "refused: not supported"},
+    {"resume", command_resume, false, "ID", "thaw a container"},
+    {"run", command_run, true, "[--detach] [--keep] [--no-subreaper] [create's options] ID",
+     "create and start a container"},
+    {"spec", command_spec, false, "[--bundle DIR] [--rootless]",
+     "write a config.json to start from"},
+    {"start", command_start, false, "ID", "start a created container"},
+    {"state", command_state, false, "ID", "print a container's state"},
+    {"update", command_update, false, "[--resources FILE] [--memory BYTES] [--cpu-quota US] ... ID",
+     "change a container's resource limits"},
 };
+
+/* Called by the name its clients know: doppel-oci, or whatever it stands in for. */
+static const char *program_name(void)
+{
+    const char *slash = strrchr(oci.all[0], '/');
+    return slash ? slash + 1 : oci.all[0];
+}
+
+static int print_help(const char *command, const char *synopsis, const char *help)
+{
+    printf("NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %s %s\n", program_name(), command, help,
+           program_name(), command, synopsis);
+    return 0;
+}
 
 static int command_help(int argc, char **argv)
 {
-    puts("usage: doppel-oci [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:");
+    printf("NAME:\n   %s - Open Container Initiative runtime\n\nUSAGE:\n"
+           "   %s [OPTIONS] COMMAND [ARGUMENTS]\n\nCOMMANDS:\n",
+           program_name(), program_name());
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        printf("  %-12s %s\n", commands[i].name, commands[i].help);
-    puts("\noptions:\n"
-         "  --root DIR               where containers' states are kept\n"
-         "  --log FILE               write errors to FILE too\n"
-         "  --log-format text|json   in this form\n"
-         "  --cgroup-manager NAME    cgroupfs, systemd or disabled\n"
-         "  --debug                  say more\n"
-         "  --version                print the version");
+        printf("   %-12s %s\n", commands[i].name, commands[i].help);
+    puts("\nOPTIONS:\n"
+         "   --root DIR               where containers' states are kept\n"
+         "   --log FILE               write errors to FILE too\n"
+         "   --log-format text|json   in this form\n"
+         "   --cgroup-manager NAME    cgroupfs, systemd or disabled\n"
+         "   --debug                  say more\n"
+         "   --version                print the version");
     return 0;
 }
 
@@ -737,8 +865,6 @@ int oci_main(int argc, char **argv, char **all)
     opterr = 0;
     fill_standard_streams();
     log_set_sink(sink);
-    if (fds_close_on_exec(3, &e))
-        return failure(&e);
     if (parse_global(argc, argv, &status))
         return status;
     if (oci.rt.systemd && !sdbus_loadable())
@@ -752,7 +878,14 @@ int oci_main(int argc, char **argv, char **all)
     argv += optind;
     optind = 1;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (!strcmp(commands[i].name, argv[0]))
+        if (!strcmp(commands[i].name, argv[0])) {
+            if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
+                return print_help(argv[0], commands[i].synopsis, commands[i].help);
+            if (!commands[i].enters && fds_close_on_exec(3, &e))
+                return failure(&e);
             return commands[i].run(argc, argv);
+        }
+    if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
+        fprintf(stderr, "No help topic for '%s'\n", argv[0]);
     return usage(argv[0], "unknown command");
 }

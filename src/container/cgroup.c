@@ -204,7 +204,7 @@ static int check_empty(int dir, const char *full, struct err *e)
     auto_c_free char *procs = NULL;
     int r = file_read(dir, "cgroup.procs", 1 << 20, &procs, e);
     if (!r && procs[0])
-        r = err_set(e, -EBUSY, "control group `%s` already holds processes", full);
+        r = err_set(e, -EBUSY, "container's cgroup is not empty: `%s` holds processes", full);
     return r;
 }
 

@@ -383,7 +383,7 @@ static int set_unified(const struct target *t, json_t *o, struct err *e)
             !strncmp(file, "cgroup.procs", 12))
             return err_set(e, -EINVAL, "resources: invalid member `unified.%s`", file);
         if (!h)
-            return err_set(e, -ENOTSUP, "resources: `unified` needs control groups v2");
+            return err_set(e, -ENOTSUP, "invalid configuration: `unified` needs control groups v2");
         auto_close int dir = cgroup_open(h, t->path, e);
         if (dir < 0)
             return dir;

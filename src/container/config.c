@@ -39,6 +39,11 @@ void config_free(struct config *c)
     *c = (struct config){0};
 }
 
+const char *config_annotation(const struct config *c, const char *key)
+{
+    return json_string_value(json_object_get(c->annotations, key));
+}
+
 int config_strings(struct config *c, json_t *o, const char *where, const char *key,
                    const char ***out, struct err *e)
 {

@@ -148,6 +148,8 @@ int config_parse_process(struct config *c, json_t *object, struct process *p,
 void config_free(struct config *c);
 /* Zeroed memory that lives as long as c; NULL without memory. */
 void *config_alloc(struct config *c, size_t n, size_t size);
+/* The value of an annotation; NULL when it is not there. */
+const char *config_annotation(const struct config *c, const char *key);
 
 /* Bits of the capability sets from names like "CAP_KILL". Unknown names are reported with a
  * warning and left out, as the specification allows. */

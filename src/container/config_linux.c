@@ -46,6 +46,22 @@ static int parse_namespaces(struct config *c, json_t *o, struct err *e)
     return 0;
 }
 
+/* "/dev/x/" names the device too. */
+static int strip_slashes(struct config *c, const char **path, struct err *e)
+{
+    size_t n = strlen(*path);
+    if (n < 2 || (*path)[n - 1] != '/')
+        return 0;
+    char *copy = config_alloc(c, n + 1, 1);
+    if (!copy)
+        return err_set(e, -ENOMEM, "config: out of memory");
+    while (n > 1 && (*path)[n - 1] == '/')
+        n--;
+    memcpy(copy, *path, n);
+    *path = copy;
+    return 0;
+}
+
 static int parse_devices(struct config *c, json_t *o, struct err *e)
 {
     json_t *a;
@@ -74,6 +90,8 @@ static int parse_devices(struct config *c, json_t *o, struct err *e)
             return r;
         if (!d->path || d->path[0] != '/')
             return err_set(e, -EINVAL, "config: `linux.devices[%zu].path` is not absolute", i);
+        if ((r = strip_slashes(c, &d->path, e)))
+            return r;
         if (!*type || type[1] || !strchr("cbup", *type))
             return err_set(e, -EINVAL, "config: invalid device type `%s`", type);
         d->type = *type;

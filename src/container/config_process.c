@@ -60,6 +60,24 @@ int caps_from_names(json_t *names, const char *where, u64 *set, struct err *e)
     return 0;
 }
 
+/* The kernel's rule; to ask for more is no reason to fail. */
+static int limit_ambient(struct process *p)
+{
+    u64 can = p->caps[CAP_SET_INHERITABLE] & p->caps[CAP_SET_PERMITTED];
+    for (int c = 0; c < 64; c++)
+        if (p->caps[CAP_SET_AMBIENT] >> c & 1 && !(can >> c & 1)) {
+            char *name = cap_to_name(c);
+            for (char *s = name; s && *s; s++)
+                *s = (char)(*s >= 'a' && *s <= 'z' ? *s - 32 : *s);
+            log_warn("oci",
+                     "can't raise ambient capability %s: it is not inheritable and permitted",
+                     name ? name : "?");
+            cap_free(name);
+        }
+    p->caps[CAP_SET_AMBIENT] &= can;
+    return 0;
+}
+
 static int parse_caps(json_t *o, struct process *p, struct err *e)
 {
     static const char *const names[CAP_SETS] = {"bounding", "effective", "inheritable", "permitted",
@@ -73,7 +91,7 @@ static int parse_caps(json_t *o, struct process *p, struct err *e)
         if (!(r = json_get_array(caps, "process.capabilities", names[i], &a, e)) && a)
             r = caps_from_names(a, where, &p->caps[i], e);
     }
-    return r;
+    return r ? r : limit_ambient(p);
 }
 
 static int parse_rlimits(struct config *c, json_t *o, struct process *p, struct err *e)

@@ -6,6 +6,7 @@
 #include "container/path.h"
 
 #include <asm/ioctls.h>
+#include <asm/termbits.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -83,6 +84,16 @@ static int bind_console(int slave, int root, struct err *e)
     return r ? err_wrap(e, "bind the terminal to /dev/console") : 0;
 }
 
+/* A pipe that the terminal is copied to gets what the program has written. */
+static int keep_line_ends(int slave, struct err *e)
+{
+    struct termios t;
+    if (ioctl(slave, TCGETS, &t))
+        return fail(e, "read the terminal's modes");
+    t.c_oflag &= ~(tcflag_t)ONLCR;
+    return ioctl(slave, TCSETS, &t) ? fail(e, "set the terminal's modes") : 0;
+}
+
 int console_setup(struct inner *in, int root, struct err *e)
 {
     const struct process *p = in->process;
@@ -101,6 +112,11 @@ int console_setup(struct inner *in, int root, struct err *e)
         struct winsize size = {.ws_row = (u16)p->rows, .ws_col = (u16)p->columns};
         if (ioctl(slave, TIOCSWINSZ, &size))
             return fail(e, "set the terminal's size");
+    }
+    if (in->plain_lines) {
+        int r = keep_line_ends(slave, e);
+        if (r)
+            return r;
     }
     if (p->uid && fchown(slave, p->uid, (gid_t)-1) && errno != EPERM && errno != EINVAL)
         return fail(e, "give the terminal to its user");

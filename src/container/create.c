@@ -7,6 +7,7 @@
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
 #include "container/mounts.h"
+#include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
 #include "container/supervise.h"
 #include "container/systemd.h"
@@ -21,13 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
-
-enum { NOTIFY_TEXT_SIZE = 64 << 10 };
 
 struct creation {
     const struct runtime *rt;
@@ -159,9 +157,9 @@ static int furnish(struct creation *c, struct err *e)
     int r = keep_config(c, e);
     if (r)
         return r;
-    if (mkfifoat(c->dir.fd, "start", 0600))
+    if (mkfifoat(c->dir.fd, "exec.fifo", 0600))
         return fail(e, "create the start FIFO");
-    c->start = openat(c->dir.fd, "start", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    c->start = openat(c->dir.fd, "exec.fifo", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (c->start < 0 || flock(c->start, LOCK_EX))
         return fail(e, "lock the start FIFO");
     return 0;
@@ -225,9 +223,9 @@ static int prepare_inner(struct creation *c, struct err *e)
     const struct create_options *o = c->options;
     struct inner *in = &c->inner;
     int r;
-    const char *listen = getenv("LISTEN_FDS");
     in->config = k;
-    in->foreign = c->dir.fd;
+    in->foreign[0] = c->dir.fd;
+    in->foreign[1] = c->dir.root;
     in->process = k->has_process ? &k->process : NULL;
     in->id = o->id;
     in->rootfs = c->state.rootfs;
@@ -239,15 +237,11 @@ static int prepare_inner(struct creation *c, struct err *e)
     in->confined = in->userns || c->rootless;
     in->no_pivot = o->no_pivot;
     in->no_new_keyring = o->no_new_keyring;
-    in->preserve_fds = o->preserve_fds;
-    if (listen && (unsigned)atoi(listen) < 1024 && atoi(listen) > 0) {
-        in->listen_fds = true;
-        in->preserve_fds += (unsigned)atoi(listen);
-    }
+    in->keep_groups = config_annotation(k, "run.oci.keep_original_groups") != NULL;
     c->prepared = calloc(k->mount_count + 1, sizeof *c->prepared);
     if (!c->prepared)
         return err_set(e, -ENOMEM, "out of memory");
-    if ((r = mounts_prepare(k, c->state.bundle, !geteuid(), c->prepared, e)))
+    if ((r = mounts_prepare(k, c->state.rootfs, !geteuid(), c->prepared, e)))
         return r;
     in->prepared = c->prepared;
     if (in->process && in->process->terminal) {
@@ -260,38 +254,15 @@ static int prepare_inner(struct creation *c, struct err *e)
             if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
                 return fail(e, "socketpair");
             c->terminal = ends[0];
+            in->plain_lines = true;
             in->console = ends[1];
         }
     }
-    if (c->seccomp.listener_path) {
-        in->seccomp_agent = connect_to(c->seccomp.listener_path, e);
-        if (in->seccomp_agent < 0)
-            return in->seccomp_agent;
-    }
-    in->notify_text =
-        mmap(NULL, NOTIFY_TEXT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (in->notify_text == MAP_FAILED)
-        return fail(e, "mmap");
-    c->inner_state = state_to_json(&c->state, STATUS_CREATING, false);
+    if ((r = seccomp_agent_open(in, &c->seccomp, e)))
+        return r;
+    c->inner_state = state_to_json(&c->state, STATUS_CREATED, false);
     in->state = c->inner_state;
     return in->state ? 0 : err_set(e, -ENOMEM, "out of memory");
-}
-
-/* The message for the seccomp agent needs the pid, which is known only now. */
-static int describe_for_agent(struct creation *c, struct err *e)
-{
-    if (!c->seccomp.listener_path)
-        return 0;
-    auto_json json_t *j =
-        json_pack("{ss s[s] si ss so}", "ociVersion", OCI_VERSION, "fds", "seccompFd", "pid",
-                  (int)c->state.pid, "metadata",
-                  c->seccomp.listener_metadata ? c->seccomp.listener_metadata : "", "state",
-                  state_to_json(&c->state, STATUS_CREATING, false));
-    auto_c_free char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    if (!text || strlen(text) >= NOTIFY_TEXT_SIZE)
-        return err_set(e, -E2BIG, "describe the container to the seccomp agent");
-    strcpy(c->inner.notify_text, text);
-    return 0;
 }
 
 static int set_oom_score(struct creation *c, struct err *e)
@@ -304,14 +275,15 @@ static int set_oom_score(struct creation *c, struct err *e)
     return file_write(AT_FDCWD, path, text, e);
 }
 
+/* The environment is there when they run, and no program: what the specification calls created. */
 static int run_early_hooks(void *ctx, struct err *e)
 {
     struct creation *c = ctx;
-    auto_json json_t *state = state_to_json(&c->state, STATUS_CREATING, false);
+    auto_json json_t *state = state_to_json(&c->state, STATUS_CREATED, false);
     if (!state)
         return err_set(e, -ENOMEM, "out of memory");
-    int r = hooks_run(&c->config, HOOK_PRESTART, state, e);
-    return r ? r : hooks_run(&c->config, HOOK_CREATE_RUNTIME, state, e);
+    int r = hooks_run(&c->config, HOOK_PRESTART, state, NULL, e);
+    return r ? r : hooks_run(&c->config, HOOK_CREATE_RUNTIME, state, NULL, e);
 }
 
 /* The last thing that is recorded: from here on the container is there, or its process has died. */
@@ -339,7 +311,9 @@ static int start_init(struct creation *c, struct err *e)
                  c->config.hooks[HOOK_CREATE_CONTAINER].n;
     if ((r = c->state.scope ? start_scope(c, e) : make_group(c, false, e)) ||
         (r = set_resources(c, e)) || (r = furnish(c, e)) ||
-        (hooks && (r = state_save(&c->state, &c->dir, e))) || (r = describe_for_agent(c, e)) ||
+        (hooks && (r = state_save(&c->state, &c->dir, e))) ||
+        (r = seccomp_agent_describe(&c->inner, &c->seccomp, &c->state, STATUS_CREATING,
+                                    c->state.pid, e)) ||
         (r = set_oom_score(c, e)))
         return r;
     int fds[CHANNEL_FDS];
@@ -351,7 +325,8 @@ static int start_init(struct creation *c, struct err *e)
     if (how != MSG_READY)
         return err_set(e, -ECONNRESET, "the container's process died during its set-up");
     if ((!c->state.complete && (r = complete(c, e))) ||
-        (r = write_pid_file(c->options->pid_file, c->state.pid, e)))
+        (r = write_pid_file(c->options->pid_file, c->state.pid, e)) ||
+        (r = send_pidfd(c->options->pidfd_socket, c->state.pid, e)))
         return r;
     if (c->terminal >= 0) {
         close(c->inner.console);
@@ -394,13 +369,11 @@ static void creation_free(struct creation *c)
         if (c->prepared[i] >= 0)
             close(c->prepared[i]);
     free(c->prepared);
-    int fds[] = {c->start, c->inner.console, c->inner.seccomp_agent, c->supervision.channel,
-                 c->terminal};
+    int fds[] = {c->start, c->inner.console, c->supervision.channel, c->terminal};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (c->inner.notify_text && c->inner.notify_text != MAP_FAILED)
-        munmap(c->inner.notify_text, NOTIFY_TEXT_SIZE);
+    seccomp_agent_close(&c->inner);
     cgroup_doors_close(&c->doors);
     free(c->config_text);
     json_decref(c->inner_state);
@@ -412,19 +385,28 @@ static void creation_free(struct creation *c)
         close(c->dir.root);
 }
 
-/* Everything up to "created". *pid and *terminal are for run. */
-static int create(const struct runtime *rt, const struct create_options *o, pid_t *pid,
-                  int *terminal, struct err *e)
+/* How many descriptors the caller has given: --preserve-fds and those of socket activation. */
+static int reserve_kept(const struct create_options *o, struct inner *in, struct err *e)
 {
-    struct creation c = {
-        .rt = rt,
-        .options = o,
-        .dir = {-1, -1, false},
-        .terminal = -1,
-        .doors = {.v2 = -1, .v2_procs = -1},
-        .rootless = !is_host_root(),
-        .supervision = {.channel = -1},
-        .inner = {.channel = -1, .start = -1, .console = -1, .seccomp_agent = -1, .foreign = -1}};
+    const char *listen = getenv("LISTEN_FDS");
+    int activated = listen ? atoi(listen) : 0;
+    in->listen_fds = activated > 0 && activated < KEPT_FDS_MAX / 2;
+    return kept_fds_reserve(&in->kept, o->preserve_fds + (in->listen_fds ? (unsigned)activated : 0),
+                            e);
+}
+
+/* Everything up to "created". *pid and *terminal are for run. */
+static int create(const struct runtime *rt, const struct create_options *o, struct inner *in,
+                  pid_t *pid, int *terminal, struct err *e)
+{
+    struct creation c = {.rt = rt,
+                         .options = o,
+                         .dir = {-1, -1, false},
+                         .terminal = -1,
+                         .doors = {.v2 = -1, .v2_procs = -1},
+                         .rootless = !is_host_root(),
+                         .supervision = {.channel = -1},
+                         .inner = *in};
     for (unsigned k = 0; k < NS_KINDS; k++)
         c.spawn.join[k] = -1;
     c.spawn.inner = &c.inner;
@@ -446,19 +428,23 @@ static int create(const struct runtime *rt, const struct create_options *o, pid_
 int runtime_create(const struct runtime *rt, const struct create_options *o, struct err *e)
 {
     struct create_options detached = *o;
+    struct inner in = INNER_NONE;
     pid_t pid;
-    int terminal = -1;
+    int terminal = -1, r = reserve_kept(o, &in, e);
     detached.detach = true;
-    return create(rt, &detached, &pid, &terminal, e);
+    return r ? r : create(rt, &detached, &in, &pid, &terminal, e);
 }
 
 int runtime_run(const struct runtime *rt, const struct create_options *o, int *status,
                 struct err *e)
 {
     pid_t pid;
+    struct inner in = INNER_NONE;
     auto_close int terminal = -1, signals = -1;
-    int r;
+    int r = reserve_kept(o, &in, e);
     *status = 0;
+    if (r)
+        return r;
     if (!o->detach) {
         if ((signals = foreground_prepare(e)) < 0)
             return signals;
@@ -466,7 +452,7 @@ int runtime_run(const struct runtime *rt, const struct create_options *o, int *s
         if (!o->no_subreaper)
             prctl(PR_SET_CHILD_SUBREAPER, 1);
     }
-    if ((r = create(rt, o, &pid, &terminal, e)))
+    if ((r = create(rt, o, &in, &pid, &terminal, e)))
         return r;
     if ((r = runtime_start(rt, o->id, pid, e))) {
         (void)!runtime_delete(rt, o->id, pid, true, NULL);

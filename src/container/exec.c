@@ -4,10 +4,14 @@
 
 #include "container/cgroup.h"
 #include "container/config.h"
+#include "container/exec_cgroup.h"
 #include "container/json.h"
 #include "container/process_cpus.h"
+#include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
 #include "container/supervise.h"
+
+#include "base/log.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,11 +89,16 @@ static int process_from_options(struct config *c, const struct exec_options *o, 
         return r;
     for (const char **cap = o->caps; cap && *cap; cap++) {
         int n = cap_number(*cap);
-        if (n < 0)
-            return err_set(e, -EINVAL, "unknown capability `%s`", *cap);
-        for (unsigned i = 0; i < CAP_SETS; i++) /* ambient only with inheritable: as runc has it */
+        if (n < 0) {
+            log_warn("oci", "exec: ignoring unknown capability `%s`", *cap);
+            continue;
+        }
+        for (unsigned i = 0; i < CAP_SETS; i++)
             if (i != CAP_SET_AMBIENT && i != CAP_SET_INHERITABLE)
                 p->caps[i] |= (u64)1 << n;
+        /* Inheritable ones are never added (CVE-2022-29162); those that are there may be ambient.
+         */
+        p->caps[CAP_SET_AMBIENT] |= p->caps[CAP_SET_INHERITABLE] & (u64)1 << n;
     }
     if (o->group_count) {
         u32 *groups = config_alloc(c, p->group_count + o->group_count, sizeof *groups);
@@ -101,26 +110,6 @@ static int process_from_options(struct config *c, const struct exec_options *o, 
         p->group_count += o->group_count;
     }
     return merge_env(c, p, o->env, e);
-}
-
-/* Into the container's group; in version 2, where a container with groups of its own (systemd in
- * it) has its processes in leaves only, into the one its init is in. */
-static int open_doors(const struct state *s, struct cgroup_doors *doors, struct err *e)
-{
-    const struct cgroup_host *host;
-    char path[48], *save = NULL;
-    auto_c_free char *text = NULL;
-    const char *v2 = s->cgroup;
-    int r;
-    snprintf(path, sizeof path, "/proc/%d/cgroup", (int)s->pid);
-    if ((r = cgroup_host_read(&host, e)) || (r = file_read(AT_FDCWD, path, 65536, &text, e)))
-        return r;
-    for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-        if (!strncmp(l, "0::", 3) && !strncmp(l + 3, s->cgroup, strlen(s->cgroup)))
-            v2 = l + 3;
-    bool rootless = !is_host_root();
-    r = cgroup_doors_open(host, s->cgroup, false, rootless, doors, e);
-    return r ? r : cgroup_doors_open(host, v2, true, rootless, doors, e);
 }
 
 static int unexpected(void *ctx, struct err *e)
@@ -155,7 +144,7 @@ static int load(struct execution *x, const struct runtime *rt, const struct exec
         return err_set(e, -ESRCH, "cannot exec in container `%s`: container not running (%s)",
                        o->id, status_name(status));
     if (status == STATUS_PAUSED && !o->ignore_paused)
-        return err_set(e, -EBUSY, "cannot exec in container `%s`: it is paused", o->id);
+        return err_set(e, -EBUSY, "cannot exec in a paused container: `%s`", o->id);
     if ((r = config_load(&x->config, x->dir.fd, "config.json", e)))
         return r;
     if (o->process_file) {
@@ -179,18 +168,20 @@ static int prepare(struct execution *x, const struct exec_options *o, struct err
 {
     struct inner *in = &x->inner;
     in->config = &x->config;
-    in->foreign = x->dir.fd;
+    in->foreign[0] = x->dir.fd;
+    in->foreign[1] = x->root;
     in->process = &x->process;
     in->id = o->id;
     in->rootfs = "/";
     in->seccomp = x->config.seccomp ? &x->seccomp : NULL;
-    in->preserve_fds = o->preserve_fds;
+    in->keep_groups = config_annotation(&x->config, "run.oci.keep_original_groups") != NULL;
     in->doors = &x->doors;
     in->joined = true;
     in->no_new_keyring = true; /* the container's is the session of its init alone */
     in->userns = false;        /* entered and root there before the init code runs */
-    if (x->seccomp.listener_path)
-        return err_set(e, -ENOTSUP, "exec with a seccomp listener is not supported");
+    int r = seccomp_agent_open(in, &x->seccomp, e);
+    if (r)
+        return r;
     if (!x->process.terminal)
         return 0;
     if (o->console_socket) {
@@ -201,6 +192,7 @@ static int prepare(struct execution *x, const struct exec_options *o, struct err
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
         return fail(e, "socketpair");
     x->terminal = ends[0];
+    in->plain_lines = true;
     in->console = ends[1];
     return 0;
 }
@@ -213,7 +205,7 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
     int r;
     if ((r = spawn_prepare_join(&x->spawn, x->state.pid, e)))
         return r;
-    if (x->state.cgroup && (r = open_doors(&x->state, &x->doors, e)))
+    if (x->state.cgroup && (r = exec_cgroup_open(&x->state, o->cgroups, &x->doors, e)))
         return r;
     /* The descriptors are of that process; was it still the container's when they were opened? */
     if (!state_alive(&x->state))
@@ -221,6 +213,8 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
     if ((r = supervise_start(&x->supervision, &x->config, e)))
         return r;
     pid_t pid = x->supervision.pid;
+    if ((r = seccomp_agent_describe(&x->inner, &x->seccomp, &x->state, STATUS_RUNNING, pid, e)))
+        return r;
     if (x->process.cpus_initial && (r = process_set_cpus(pid, x->process.cpus_initial, e)))
         return r;
     if (x->process.has_oom_score) {
@@ -240,13 +234,15 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         close(x->terminal);
         x->terminal = master;
     }
-    return write_pid_file(o->pid_file, pid, e);
+    r = send_pidfd(o->pidfd_socket, pid, e);
+    return r ? r : write_pid_file(o->pid_file, pid, e);
 }
 
 static void execution_free(struct execution *x)
 {
     int fds[] = {x->inner.console, x->supervision.channel, x->terminal, x->root};
     spawn_close(&x->spawn);
+    seccomp_agent_close(&x->inner);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -260,13 +256,12 @@ static void execution_free(struct execution *x)
 
 int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status, struct err *e)
 {
-    struct execution x = {
-        .dir = {-1, -1, false},
-        .root = -1,
-        .terminal = -1,
-        .doors = {.v2 = -1, .v2_procs = -1},
-        .supervision = {.channel = -1},
-        .inner = {.channel = -1, .start = -1, .console = -1, .seccomp_agent = -1, .foreign = -1}};
+    struct execution x = {.dir = {-1, -1, false},
+                          .root = -1,
+                          .terminal = -1,
+                          .doors = {.v2 = -1, .v2_procs = -1},
+                          .supervision = {.channel = -1},
+                          .inner = INNER_NONE};
     for (unsigned k = 0; k < NS_KINDS; k++)
         x.spawn.join[k] = -1;
     x.spawn.inner = &x.inner;
@@ -274,6 +269,8 @@ int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *st
     auto_close int signals = -1;
     int r = 0;
     *status = 0;
+    if ((r = kept_fds_reserve(&x.inner.kept, o->preserve_fds, e)))
+        return r;
     if (!o->detach && (signals = foreground_prepare(e)) < 0)
         return signals;
     (void)((r = load(&x, rt, o, e)) || (r = prepare(&x, o, e)) || (r = start(&x, o, e)));

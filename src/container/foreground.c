@@ -60,6 +60,7 @@ int foreground_wait(int signals, pid_t pid, int terminal, int *status, struct er
     if (raw) {
         struct termios t = old;
         cfmakeraw(&t);
+        t.c_oflag |= OPOST; /* line ends are this terminal's business, see console.c */
         tcsetattr(0, TCSANOW, &t);
     }
     if (terminal >= 0)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,12 +41,29 @@ static int wait_hook(pid_t child, const struct hook *h, struct err *e)
     return err_set(e, -ECANCELED, "hook `%s` failed with status %d", h->path, WEXITSTATUS(status));
 }
 
-static int run_one(const struct hook *h, const char *text, struct err *e)
+/* What a failed hook has said belongs to the reason; what a good one says interests nobody. */
+static void quote_output(int out, struct err *e)
 {
-    static const char *const no_env[] = {NULL};
+    char text[200];
+    off_t size = lseek(out, 0, SEEK_END);
+    ssize_t n = size > 0 ? pread(out, text, sizeof text - 1, MAX(size - 199, 0)) : 0;
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (n <= 0 || !e)
+        return;
+    text[n] = '\0';
+    char reason[sizeof e->text];
+    snprintf(reason, sizeof reason, "%s", e->text);
+    err_set(e, e->code, "%s: %s", reason, text);
+}
+
+/* env is for a hook that names none of its own. */
+static int run_one(const struct hook *h, const char *text, const char **env, struct err *e)
+{
     const char *only_path[] = {h->path, NULL};
     auto_close int in = memfd_create("state", MFD_CLOEXEC);
-    if (in < 0)
+    auto_close int out = memfd_create("output", MFD_CLOEXEC);
+    if (in < 0 || out < 0)
         return fail(e, "memfd_create");
     int r = write_all(in, text, strlen(text));
     if (r || lseek(in, 0, SEEK_SET))
@@ -59,14 +77,20 @@ static int run_one(const struct hook *h, const char *text, struct err *e)
         sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGPIPE, SIG_DFL);
         dup2(in, 0);
+        dup2(out, 1);
+        dup2(out, 2);
         execve(h->path, (char *const *)(h->args && h->args[0] ? h->args : only_path),
-               (char *const *)(h->env ? h->env : (const char **)no_env));
+               (char *const *)(h->env ? h->env : env));
         child_exit(127);
     }
-    return wait_hook(child, h, e);
+    r = wait_hook(child, h, e);
+    if (r)
+        quote_output(out, e);
+    return r;
 }
 
-int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, struct err *e)
+int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, const char **env,
+              struct err *e)
 {
     const struct hooks *list = &c->hooks[kind];
     if (!list->n)
@@ -74,10 +98,10 @@ int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, struct
     auto_c_free char *text = json_dumps(state, JSON_COMPACT);
     if (!text)
         return err_set(e, -ENOMEM, "hooks: out of memory");
-    int r = 0;
-    for (size_t i = 0; i < list->n && !r; i++)
-        r = run_one(&list->hook[i], text, e);
-    return r ? err_wrap(e, "run %s hooks", hook_names[kind]) : 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (run_one(&list->hook[i], text, env ? env : (const char **)environ, e))
+            return err_wrap(e, "error running %s hook #%zu", hook_names[kind], i);
+    return 0;
 }
 
 void hooks_run_all(const struct config *c, enum hook_kind kind, json_t *state)
@@ -86,7 +110,7 @@ void hooks_run_all(const struct config *c, enum hook_kind kind, json_t *state)
     auto_c_free char *text = list->n ? json_dumps(state, JSON_COMPACT) : NULL;
     for (size_t i = 0; text && i < list->n; i++) {
         struct err e;
-        if (run_one(&list->hook[i], text, &e))
-            log_warn("oci", "%s %s", hook_names[kind], e.text);
+        if (run_one(&list->hook[i], text, (const char **)environ, &e))
+            log_warn("oci", "error running %s hook #%zu: %s", hook_names[kind], i, e.text);
     }
 }

@@ -5,9 +5,11 @@
 
 #include "container/config.h"
 
-/* Runs the hooks of one kind in order; the first failure ends it. */
-int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, struct err *e) must_check;
-/* As above for poststart and poststop, whose failures are only reported. */
+/* Runs the hooks of one kind in order; the first failure ends it. env is for those without an
+ * environment of their own; NULL: the runtime's. */
+int hooks_run(const struct config *c, enum hook_kind kind, json_t *state, const char **env,
+              struct err *e) must_check;
+/* As above for poststop, whose failures are only reported. */
 void hooks_run_all(const struct config *c, enum hook_kind kind, json_t *state);
 
 #endif

@@ -3,7 +3,7 @@
 #include "container/inner.h"
 
 #include "container/channel.h"
-#include "container/hooks.h"
+#include "container/process_cpus.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -116,6 +116,8 @@ int inner_join_groups(struct inner *in, struct err *e)
     for (unsigned i = 0; i < n && in->doors->n < ARRAY_LEN(in->doors->v1); i++)
         in->doors->v1[in->doors->n++] = fds[i];
     r = cgroup_enter(in->doors, in->enter_v2, e);
+    if (!in->joined || (in->process && !in->process->cpus_initial))
+        process_reset_cpus();
     cgroup_doors_close(in->doors);
     return r || in->joined ? r : enter_cgroup_namespace(in, e);
 }
@@ -124,8 +126,6 @@ static int go(struct inner *in, struct err *e)
 {
     int r;
     char program[4096];
-    bool rootfs =
-        !in->joined && !(in->config->ns[NS_MOUNT].wanted && in->config->ns[NS_MOUNT].path);
     if (in->map_ids && (r = channel_ask(in->channel, MSG_MAP_IDS, 0, e)))
         return r;
     setsid(); /* fails only when we lead a session already */
@@ -138,9 +138,9 @@ static int go(struct inner *in, struct err *e)
         return r;
     if (!in->joined && (r = set_names(in, e)))
         return r;
-    if (!rootfs && (r = inner_join_groups(in, e)))
+    if (in->joined && (r = inner_join_groups(in, e)))
         return r;
-    if (rootfs) {
+    if (!in->joined) {
         r = rootfs_setup(in, proc, e);
     } else if (in->process && in->process->terminal) {
         auto_close int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -149,9 +149,9 @@ static int go(struct inner *in, struct err *e)
     if (r)
         return r;
     umask(022);
-    if (!in->process)
-        return err_set(e, -EINVAL, "config: `process` is missing");
-    if ((r = process_find_program(in->process, program, sizeof program, e)))
+    /* Needed only to start: until then a container without a program is a container. */
+    if (in->process && ((r = process_environment(in, e)) ||
+                        (r = process_find_program(in->process, program, sizeof program, e))))
         return r;
     if (in->waits) {
         if ((r = channel_ask(in->channel, MSG_READY, 0, e)))
@@ -160,9 +160,8 @@ static int go(struct inner *in, struct err *e)
         in->channel = -1;
         if ((r = wait_for_start(in, e)))
             return r;
-        json_object_set_new(in->state, "status", json_string("created"));
-        if ((r = hooks_run(in->config, HOOK_START_CONTAINER, in->state, e)))
-            return r;
+        if (!in->process)
+            return err_set(e, -EINVAL, "config: `process` is missing");
     }
     return process_become(in, proc, e);
 }
@@ -171,8 +170,9 @@ void inner_main(struct inner *in)
 {
     struct err e = {0};
     signal(SIGPIPE, SIG_IGN);
-    if (in->foreign >= 0)
-        close(in->foreign);
+    for (size_t i = 0; i < ARRAY_LEN(in->foreign); i++)
+        if (in->foreign[i] >= 0)
+            close(in->foreign[i]);
     int r = go(in, &e);
     if (in->channel >= 0)
         (void)!channel_send(in->channel, MSG_ERROR, r, e.text);

@@ -61,17 +61,36 @@ static int wait_for_exec(int fifo, const char *id, struct err *e)
     text[n] = '\0';
     if (text[0] != '!') /* our own word: nobody has read it */
         return err_set(e, -ESRCH, "cannot start container `%s`: its process has gone", id);
-    int code = strstr(text, err_name(ENOENT))   ? -ENOENT
-               : strstr(text, err_name(EACCES)) ? -EACCES
-                                                : -EPERM;
+    int code = strcasestr(text, err_name(ENOENT))   ? -ENOENT
+               : strcasestr(text, err_name(EACCES)) ? -EACCES
+                                                    : -EPERM;
     return err_set(e, code, "%s", text + 1);
 }
 
-static void run_late_hooks(struct open_container *c, enum hook_kind kind, enum status status,
-                           const struct config *config)
+/* A pid can be reused between the check and kill(2); a pidfd checked after it was opened cannot. */
+static int signal_init(const struct state *s, int signal, struct err *e)
 {
-    auto_json json_t *state = state_to_json(&c->state, status, false);
-    hooks_run_all(config, kind, state);
+    auto_close int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+    if (fd < 0 || !state_alive(s))
+        return err_set(e, -ESRCH, "container `%s` is not running", s->id);
+    if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0))
+        return fail(e, "signal container `%s`", s->id);
+    return 0;
+}
+
+/* Their failure ends the container, as the specification has it since 1.2.1. */
+static int run_poststart(struct open_container *c, struct err *e)
+{
+    struct config config;
+    int r = config_load(&config, c->dir.fd, "config.json", e);
+    if (r)
+        return r;
+    auto_json json_t *state = state_to_json(&c->state, STATUS_RUNNING, false);
+    r = hooks_run(&config, HOOK_POSTSTART, state, NULL, e);
+    config_free(&config);
+    if (r)
+        (void)!signal_init(&c->state, SIGKILL, NULL);
+    return r;
 }
 
 int runtime_start(const struct runtime *rt, const char *id, pid_t pid, struct err *e)
@@ -86,21 +105,15 @@ int runtime_start(const struct runtime *rt, const char *id, pid_t pid, struct er
     if (status != STATUS_CREATED)
         return err_set(e, -EBUSY, "cannot start container `%s`: it is %s", id, status_name(status));
     /* For reading too: what the init leaves there outlives it only while somebody has it open. */
-    auto_close int fifo = openat(c.dir.fd, "start", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    auto_close int fifo =
+        openat(c.dir.fd, "exec.fifo", O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fifo < 0)
         return fail(e, "open the start FIFO");
     if ((r = write_all(fifo, "s", 1)))
         return err_set(e, r, "start container `%s`: %s", id, err_name(r));
     if ((r = wait_for_exec(fifo, id, e)))
         return r;
-    struct config config;
-    if (!c.state.late_hooks)
-        return 0;
-    if ((r = config_load(&config, c.dir.fd, "config.json", e)))
-        return r;
-    run_late_hooks(&c, HOOK_POSTSTART, STATUS_RUNNING, &config);
-    config_free(&config);
-    return 0;
+    return c.state.late_hooks ? run_poststart(&c, e) : 0;
 }
 
 int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct err *e)
@@ -111,17 +124,6 @@ int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct
         return r;
     *out = state_to_json(&c.state, state_status(&c.state, &c.dir), true);
     return *out ? 0 : err_set(e, -ENOMEM, "out of memory");
-}
-
-/* A pid can be reused between the check and kill(2); a pidfd checked after it was opened cannot. */
-static int signal_init(const struct state *s, int signal, struct err *e)
-{
-    auto_close int fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
-    if (fd < 0 || !state_alive(s))
-        return err_set(e, -ESRCH, "container `%s` is not running", s->id);
-    if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0))
-        return fail(e, "signal container `%s`", s->id);
-    return 0;
 }
 
 int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all, struct err *e)
@@ -135,8 +137,14 @@ int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all,
     enum status status = state_status(&c.state, &c.dir);
     if (status == STATUS_STOPPED) {
         /* The init's death does not end the others when it was no pid 1. */
-        if (signal == SIGKILL && c.state.cgroup && !c.state.own_pids)
-            (void)!cgroup_kill(c.state.cgroup, signal, NULL);
+        pid_t *pids;
+        size_t left;
+        if (signal == SIGKILL && c.state.cgroup && !c.state.own_pids &&
+            !cgroup_pids(c.state.cgroup, &pids, &left, NULL)) {
+            free(pids);
+            if (left)
+                return cgroup_kill(c.state.cgroup, signal, e);
+        }
         return err_set(e, -ESRCH, "cannot kill container `%s`: container not running", id);
     }
     r = signal_init(&c.state, signal, e);
@@ -219,10 +227,33 @@ int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool for
     if ((r = container_dir_remove(&c.dir, id, e)))
         return r;
     if (hooks) {
-        run_late_hooks(&c, HOOK_POSTSTOP, STATUS_STOPPED, &config);
+        auto_json json_t *state = state_to_json(&c.state, STATUS_STOPPED, false);
+        hooks_run_all(&config, HOOK_POSTSTOP, state);
         config_free(&config);
     }
     return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names below root, sorted; NULL without memory. */
+static char **read_ids(DIR *d, size_t *n)
+{
+    char **ids = malloc(sizeof *ids);
+    *n = 0;
+    for (struct dirent *f; ids && (f = readdir(d));) {
+        char **more = f->d_name[0] == '.' ? ids : realloc(ids, (*n + 2) * sizeof *ids);
+        if (more)
+            ids = more;
+        if (more && f->d_name[0] != '.' && (ids[*n] = strdup(f->d_name)))
+            ++*n;
+    }
+    if (ids)
+        qsort(ids, *n, sizeof *ids, by_id);
+    return ids;
 }
 
 int runtime_list(const struct runtime *rt, json_t **out, struct err *e)
@@ -233,11 +264,15 @@ int runtime_list(const struct runtime *rt, json_t **out, struct err *e)
         return r;
     DIR *d = fdopendir(root);
     json_t *list = json_array();
-    for (struct dirent *f; d && list && (f = readdir(d));) {
+    size_t n = 0;
+    char **ids = d && list ? read_ids(d, &n) : NULL;
+    for (size_t i = 0; i < n; i++) {
         json_t *one;
-        if (f->d_name[0] != '.' && !runtime_state(rt, f->d_name, &one, NULL))
+        if (!runtime_state(rt, ids[i], &one, NULL))
             json_array_append_new(list, one);
+        free(ids[i]);
     }
+    free(ids);
     if (d)
         closedir(d);
     else
@@ -305,12 +340,22 @@ int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct
     return cgroup_stats(c.state.cgroup, out, e);
 }
 
+int runtime_oom_watch(const struct runtime *rt, const char *id, struct err *e)
+{
+    auto_container struct open_container c;
+    int r = container_open(&c, rt, id, false, e);
+    if (r)
+        return r;
+    return c.state.cgroup ? cgroup_oom_watch(c.state.cgroup, e)
+                          : err_set(e, -ENOTSUP, "container `%s` has no control group", id);
+}
+
 int signal_number(const char *name)
 {
     char *end;
     long n = strtol(name, &end, 10);
     if (*name && !*end)
-        return n > 0 && n < NSIG ? (int)n : 0;
+        return n >= 0 && n < NSIG ? (int)n : -1;
     if (!strncasecmp(name, "SIG", 3))
         name += 3;
     for (int s = 1; s < NSIG; s++) {
@@ -321,5 +366,5 @@ int signal_number(const char *name)
     if (!strncasecmp(name, "RTMIN+", 6) && (n = strtol(name + 6, &end, 10)) >= 0 && !*end &&
         SIGRTMIN + n <= SIGRTMAX)
         return SIGRTMIN + (int)n;
-    return 0;
+    return -1;
 }

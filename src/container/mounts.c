@@ -9,12 +9,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 /* <sys/mount.h> does not go with <linux/mount.h> on Debian 12. */
 extern int mount(const char *source, const char *target, const char *type, unsigned long flags,
@@ -25,7 +27,8 @@ enum {
     MS_BIND_ = 4096,
     MS_REC_ = 16384,
     MS_PRIVATE_ = 1 << 18,
-    MS_SLAVE_ = 1 << 19
+    MS_SLAVE_ = 1 << 19,
+    PROC_ROOT_INODE = 1
 };
 
 int mount_clone(int fd, const char *path, bool recursive, bool nofollow, struct err *e)
@@ -104,7 +107,7 @@ static int map_ids(const struct config *c, const struct mount_request *m,
     return ns < 0 ? ns : mount_idmap(tree, o->ridmap, ns, e);
 }
 
-int mounts_prepare(const struct config *c, const char *bundle, bool privileged, int *fds,
+int mounts_prepare(const struct config *c, const char *rootfs, bool privileged, int *fds,
                    struct err *e)
 {
     for (size_t i = 0; i < c->mount_count; i++)
@@ -120,6 +123,10 @@ int mounts_prepare(const struct config *c, const char *bundle, bool privileged, 
         if (idmap && !bind)
             return err_set(e, -ENOTSUP, "mount `%s`: only bind mounts can be id-mapped",
                            m->destination);
+        /* A source in the root may show earlier entries: cloned when its turn comes. */
+        if (bind && !idmap && rootfs && m->source && !strncmp(m->source, rootfs, strlen(rootfs)) &&
+            m->source[strlen(rootfs)] == '/')
+            continue;
         if (!bind || !(idmap || (privileged && c->ns[NS_USER].wanted)))
             continue;
         if (idmap && !privileged)
@@ -136,20 +143,43 @@ int mounts_prepare(const struct config *c, const char *bundle, bool privileged, 
     return 0;
 }
 
-/* The place of a mount: made when missing, as a directory or, for a file source, as a file. */
+/* Some callers name the destination as the host sees it. */
+static const char *inside(const struct mounter *m, const char *destination)
+{
+    size_t n = m->rootfs ? strlen(m->rootfs) : 0;
+    return n > 1 && !strncmp(destination, m->rootfs, n) && destination[n] == '/' ? destination + n
+                                                                                 : destination;
+}
+
+/* The place of a mount: made when missing, as a directory or, for a file source, as a file.
+ * *found: it was there. */
 static int open_target(const struct mounter *m, const struct mount_request *q,
-                       const struct mount_options *o, int source, struct err *e)
+                       const struct mount_options *o, int source, bool *found, struct err *e)
 {
     struct stat st;
+    const char *path = inside(m, q->destination);
     enum path_kind kind = PATH_DIRECTORY;
     if (source >= 0 && !fstat(source, &st) && !S_ISDIR(st.st_mode))
         kind = PATH_FILE;
-    if (o->destination_nofollow) {
-        int fd = path_open_nofollow(m->root, q->destination, O_PATH, NULL);
-        if (fd >= 0)
-            return fd;
-    }
-    return path_make(m->root, q->destination, kind, kind == PATH_FILE ? 0644 : 0755, e);
+    int fd = o->destination_nofollow ? path_open_nofollow(m->root, path, O_PATH, NULL)
+                                     : path_open(m->root, path, O_PATH, NULL);
+    *found = fd >= 0;
+    return *found ? fd : path_make(m->root, path, kind, kind == PATH_FILE ? 0644 : 0755, e);
+}
+
+/* A link in place of these would have everything that is verified on them later happen somewhere
+ * else (CVE-2019-19921, CVE-2023-27561). */
+static int check_plain_directory(const struct mounter *m, const struct mount_request *q,
+                                 struct err *e)
+{
+    struct stat st;
+    if (!q->type || (strcmp(q->type, "proc") && strcmp(q->type, "sysfs")))
+        return 0;
+    auto_close int fd = path_open_nofollow(m->root, inside(m, q->destination), O_PATH, NULL);
+    if (fd >= 0 && !fstat(fd, &st) && !S_ISDIR(st.st_mode))
+        return err_set(e, -ENOTDIR, "filesystem `%s` must be mounted on ordinary directory",
+                       q->type);
+    return 0;
 }
 
 static int mount_bind_entry(const struct mounter *m, size_t index, const struct mount_options *o,
@@ -162,7 +192,8 @@ static int mount_bind_entry(const struct mounter *m, size_t index, const struct 
                               : clone_source(m->config, q, o, e);
     if (tree < 0)
         return tree;
-    auto_close int target = open_target(m, q, o, tree, e);
+    bool found;
+    auto_close int target = open_target(m, q, o, tree, &found, e);
     if (target < 0)
         return target;
     if ((r = mount_change(tree, false, o->attr_set, o->attr_clear, 0, e)) ||
@@ -244,19 +275,21 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
     int r = o->tmpcopyup ? inner_join_groups(m->inner, e) : 0; /* the copy is charged to them */
     if (r)
         return r;
-    auto_close int target = open_target(m, q, o, -1, e);
+    bool found;
+    auto_close int target = open_target(m, q, o, -1, &found, e);
     if (target < 0)
         return target;
     unsigned long flags = o->flags & ~(unsigned long)(MS_BIND_ | MS_REC_);
-    bool late_ro = o->tmpcopyup && flags & MS_RDONLY_;
+    const char *type = q->type && *q->type ? q->type : "none";
+    /* Mount points, devices and copies may still have to be made in it. */
+    bool late_ro = flags & MS_RDONLY_ && !strcmp(type, "tmpfs");
     if (late_ro)
         flags &= ~(unsigned long)MS_RDONLY_;
-    const char *type = q->type && *q->type ? q->type : "none";
     const char *data = o->data;
     char with_mode[sizeof o->data + 16];
     struct stat st;
     /* A tmpfs takes the permissions of the directory it covers, unless told. */
-    if (!strcmp(type, "tmpfs") && !strstr(data, "mode=") && !fstat(target, &st)) {
+    if (found && !strcmp(type, "tmpfs") && !strstr(data, "mode=") && !fstat(target, &st)) {
         snprintf(with_mode, sizeof with_mode, "%s%smode=%o", data, *data ? "," : "",
                  (unsigned)(st.st_mode & 07777));
         data = with_mode;
@@ -274,9 +307,9 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
             return r;
         return mount_attach(tree, target, e);
     }
-    if (r || (!o->propagations && !o->tmpcopyup && !o->rec_set && !o->rec_clear))
+    if (r || (!o->propagations && !o->tmpcopyup && !o->rec_set && !o->rec_clear && !late_ro))
         return r;
-    auto_close int top = path_open(m->root, q->destination, O_PATH | O_DIRECTORY, e);
+    auto_close int top = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
     if (top < 0)
         return top;
     if (o->tmpcopyup) {
@@ -286,8 +319,8 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
         if ((r = copy_tree(below, top, 64, e)))
             return r;
     }
-    if (late_ro && (r = mount_change(top, false, MOUNT_ATTR_RDONLY, 0, 0, e)))
-        return r;
+    if (late_ro)
+        m->late[q - m->config->mounts] = fcntl(top, F_DUPFD_CLOEXEC, 3);
     if ((r = mount_change(top, true, o->rec_set, o->rec_clear, 0, e)))
         return r;
     return apply_propagation(top, o, e);
@@ -341,7 +374,8 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
     int r = inner_join_groups(m->inner, e);
     if (r || (r = cgroup_host_read(&host, e)))
         return r;
-    auto_close int target = open_target(m, q, o, -1, e);
+    bool found;
+    auto_close int target = open_target(m, q, o, -1, &found, e);
     if (target < 0)
         return target;
     unsigned long flags = o->flags & ~(unsigned long)(MS_BIND_ | MS_REC_);
@@ -355,7 +389,7 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
     }
     if ((r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, "mode=755", e)))
         return r;
-    auto_close int base = path_open(m->root, q->destination, O_PATH | O_DIRECTORY, e);
+    auto_close int base = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
     if (base < 0)
         return base;
     for (unsigned i = 0; i < host->n; i++) {
@@ -376,7 +410,7 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
 
 /* Over /proc nothing else may be mounted than procfs, nor below it what could fake its files
  * (CVE-2019-16884, CVE-2019-19921); lxcfs' files are customary. */
-static int check_procfs(const struct mounter *m, const struct mount_request *q, struct err *e)
+static int check_procfs(const struct mount_request *q, bool bind, struct err *e)
 {
     static const char *const allowed[] = {"/proc/cpuinfo",
                                           "/proc/diskstats",
@@ -403,9 +437,11 @@ static int check_procfs(const struct mounter *m, const struct mount_request *q, 
     for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
         if (!strcmp(clean, allowed[i]))
             return 0;
-    if (!clean[5] && q->type && !strcmp(q->type, "bind") && q->source &&
-        !strcmp(q->source, "/proc"))
-        return 0;
+    struct statfs fs;
+    struct stat st;
+    if (!clean[5] && bind && q->source && !statfs(q->source, &fs) &&
+        fs.f_type == PROC_SUPER_MAGIC && !stat(q->source, &st) && st.st_ino == PROC_ROOT_INODE)
+        return 0; /* the host's, for who shares its processes */
     return err_set(e, -EPERM, "`%s` cannot be mounted because it is inside /proc", q->destination);
 }
 
@@ -414,27 +450,43 @@ int mount_entry(const struct mounter *m, size_t index, struct err *e)
     const struct mount_request *q = &m->config->mounts[index];
     struct mount_options o;
     int r = mount_options_parse(q->options, &o, e);
-    if (!r)
-        r = check_procfs(m, q, e);
-    if (r)
-        return err_wrap(e, "mount `%s`", q->destination);
     const char *type = q->type ? q->type : "";
     if (!strcmp(type, "bind") || !strcmp(type, "rbind"))
         o.bind = true;
     if (!strcmp(type, "rbind"))
         o.recursive = true;
+    if (!r)
+        r = check_procfs(q, o.bind, e);
+    if (!r)
+        r = check_plain_directory(m, q, e);
+    if (r)
+        return err_wrap(e, "mount `%s`", q->destination);
     if (o.flags & MS_REMOUNT_) {
-        auto_close int top = path_open(m->root, q->destination, O_PATH, e);
+        auto_close int top = path_open(m->root, inside(m, q->destination), O_PATH, e);
         r = top < 0 ? top : mount_change(top, false, o.attr_set, o.attr_clear, 0, e);
     } else if (o.bind) {
         r = mount_bind_entry(m, index, &o, e);
     } else if (!strcmp(type, "cgroup") || !strcmp(type, "cgroup2")) {
         r = mount_cgroups(m, q, &o, e);
     } else if (!*type && o.propagations) { /* only the propagation of what is there */
-        auto_close int top = path_open(m->root, q->destination, O_PATH, e);
+        auto_close int top = path_open(m->root, inside(m, q->destination), O_PATH, e);
         r = top < 0 ? top : apply_propagation(top, &o, e);
     } else {
         r = mount_file_system(m, q, &o, e);
     }
     return r ? err_wrap(e, "mount `%s` to `%s`", q->source ? q->source : type, q->destination) : 0;
+}
+
+int mounts_finish(const struct mounter *m, struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; i < m->config->mount_count; i++) {
+        if (m->late[i] < 0)
+            continue;
+        if (!r && (r = mount_change(m->late[i], false, MOUNT_ATTR_RDONLY, 0, 0, e)))
+            err_wrap(e, "make `%s` read-only", m->config->mounts[i].destination);
+        close(m->late[i]);
+        m->late[i] = -1;
+    }
+    return r;
 }

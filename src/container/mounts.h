@@ -27,11 +27,15 @@ struct mounter {
     bool confined;       /* inside a user namespace */
     const int *prepared; /* per mount: a tree cloned outside, or -1 */
     struct inner *inner; /* whose groups a mount of them waits for */
+    const char *rootfs;  /* what the host calls the root, or NULL */
+    int *late;           /* per mount: it becomes read-only in the end, or -1 */
 };
 int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;
+/* What can be done only when nothing more is made in the mounts. */
+int mounts_finish(const struct mounter *m, struct err *e) must_check;
 /* Mounts that must be cloned before the user namespace is entered: sources the mapped root could
  * not reach, and idmapped ones. fds has config->mount_count entries. */
-int mounts_prepare(const struct config *c, const char *bundle, bool privileged, int *fds,
+int mounts_prepare(const struct config *c, const char *rootfs, bool privileged, int *fds,
                    struct err *e) must_check;
 
 #endif

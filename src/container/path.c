@@ -172,18 +172,26 @@ static int make_component(int dir, const char *name, enum path_kind kind, mode_t
     return 0;
 }
 
-/* The deepest existing ancestor is resolved with its links; what is missing below it is made
- * component by component. A dangling link in the middle is an error, not a place to write to. */
-int path_make(int root, const char *path, enum path_kind kind, mode_t mode, struct err *e)
+/* The link at name in dir leads to nothing yet: path becomes its text, put where the link stood,
+ * and rest. */
+static int replace_link(int dir, const char *name, const char *parent, const char *rest, char *path)
 {
-    int r = open_in_root(root, path, O_PATH);
-    if (r >= 0)
-        return r;
-    if (r != -ENOENT)
-        return err_set(e, r, "open `%s` in the root file system: %s", path, err_name(r));
-    size_t n = strlen(path);
-    if (n >= PATH_MAX)
-        return err_set(e, -ENAMETOOLONG, "path `%.64s...` is too long", path);
+    char target[PATH_MAX], whole[PATH_MAX];
+    ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
+    if (n < 0)
+        return -ENOENT;
+    target[n] = '\0';
+    int used = snprintf(whole, sizeof whole, "%s/%s%s%s", target[0] == '/' ? "" : parent, target,
+                        *rest ? "/" : "", rest);
+    if (used < 0 || (size_t)used >= sizeof whole)
+        return -ENAMETOOLONG;
+    memcpy(path, whole, (size_t)used + 1);
+    return 0;
+}
+
+/* One pass over path: makes what is missing; -EAGAIN when a dangling link has changed path. */
+static int make_components(int root, char *path, enum path_kind kind, mode_t mode, struct err *e)
+{
     char done[PATH_MAX] = "";
     size_t used = 0;
     for (const char *p = path + strspn(path, "/"); *p;) {
@@ -197,6 +205,7 @@ int path_make(int root, const char *path, enum path_kind kind, mode_t mode, stru
         auto_close int dir = open_in_root(root, used ? done : ".", O_PATH | O_DIRECTORY);
         if (dir < 0)
             return err_set(e, dir, "open `%s` in the root file system: %s", done, err_name(dir));
+        size_t parent = used;
         memcpy(done + used, "/", 1);
         memcpy(done + used + 1, name, len + 1);
         used += len + 1;
@@ -205,7 +214,12 @@ int path_make(int root, const char *path, enum path_kind kind, mode_t mode, stru
             close(have);
         } else {
             bool last = !*next;
-            r = !strcmp(name, "..") || !strcmp(name, ".")
+            done[parent] = '\0';
+            if (!replace_link(dir, name, done, next, path))
+                return -EAGAIN;
+            done[parent] = '/';
+            int r =
+                !strcmp(name, "..") || !strcmp(name, ".")
                     ? -EINVAL
                     : make_component(dir, name, last ? kind : PATH_DIRECTORY, last ? mode : 0755);
             if (r)
@@ -213,7 +227,26 @@ int path_make(int root, const char *path, enum path_kind kind, mode_t mode, stru
         }
         p = next;
     }
-    return path_open(root, path, O_PATH, e);
+    return 0;
+}
+
+/* The deepest existing ancestor is resolved with its links; what is missing below it is made
+ * component by component. A dangling link leads to a place in the root as any other. */
+int path_make(int root, const char *path, enum path_kind kind, mode_t mode, struct err *e)
+{
+    char left[PATH_MAX];
+    int r = open_in_root(root, path, O_PATH);
+    if (r >= 0)
+        return r;
+    if (r != -ENOENT)
+        return err_set(e, r, "open `%s` in the root file system: %s", path, err_name(r));
+    if (strlen(path) >= sizeof left)
+        return err_set(e, -ENAMETOOLONG, "path `%.64s...` is too long", path);
+    strcpy(left, path);
+    for (int links = 0; (r = make_components(root, left, kind, mode, e)) == -EAGAIN;)
+        if (++links > WALK_LINKS)
+            return err_set(e, -ELOOP, "path `%.64s` has too many links", path);
+    return r ? r : path_open(root, left, O_PATH, e);
 }
 
 int path_make_parent(int root, const char *path, const char **name, struct err *e)

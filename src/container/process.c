@@ -2,6 +2,7 @@
 /* Becoming the container's program: limits, identity, capabilities, seccomp, execve. */
 #include "container/inner.h"
 
+#include "container/hooks.h"
 #include "container/process_cpus.h"
 
 #include <fcntl.h>
@@ -117,7 +118,7 @@ static int set_scheduling(struct inner *in, struct err *e)
 
 /* CVE-2024-21626: a working directory behind a leaked descriptor is outside the root; the kernel
  * says so in its name. */
-static int change_directory(const struct process *p, bool last, struct err *e)
+static int change_directory(const struct process *p, bool *done, bool last, struct err *e)
 {
     char here[4096];
     if (chdir(p->cwd)) {
@@ -129,6 +130,7 @@ static int change_directory(const struct process *p, bool last, struct err *e)
         return fail(e, "working directory `%s`", p->cwd);
     if (here[0] != '/')
         return err_set(e, -EPERM, "working directory `%s` is outside the container", p->cwd);
+    *done = true;
     return 0;
 }
 
@@ -233,10 +235,11 @@ static int set_caps(const struct process *p, struct err *e)
     return 0;
 }
 
-static int set_user(const struct process *p, struct err *e)
+static int set_user(const struct inner *in, struct err *e)
 {
+    const struct process *p = in->process;
     gid_t *groups = (gid_t *)p->groups;
-    if (setgroups(p->group_count, groups) && (p->group_count || errno != EPERM))
+    if (!in->keep_groups && setgroups(p->group_count, groups) && (p->group_count || errno != EPERM))
         return fail(e, "set the additional groups");
     if (setresgid(p->gid, p->gid, p->gid))
         return fail(e, "set the group to %u", p->gid);
@@ -266,7 +269,22 @@ static void home_of(u32 uid, char *out, size_t size)
     fclose(f);
 }
 
-static const char **full_environment(struct inner *in)
+/* Of a variable given twice the last one counts, and an empty HOME is none. */
+static size_t copy_env(const char **env, const char *const *from)
+{
+    size_t n = 0;
+    for (size_t i = 0; from[i]; i++) {
+        size_t name = strcspn(from[i], "=") + 1;
+        bool again = !strcmp(from[i], "HOME=");
+        for (size_t k = i + 1; from[k] && !again; k++)
+            again = !strncmp(from[i], from[k], name);
+        if (!again)
+            env[n++] = from[i];
+    }
+    return n;
+}
+
+int process_environment(struct inner *in, struct err *e)
 {
     static char home[600], fds[32];
     const struct process *p = in->process;
@@ -275,30 +293,42 @@ static const char **full_environment(struct inner *in)
         n++;
     const char **env = calloc(n + 4, sizeof *env);
     if (!env)
-        return NULL;
-    memcpy(env, p->env, n * sizeof *env);
-    if (!env_value(p, "HOME")) {
+        return err_set(e, -ENOMEM, "out of memory");
+    n = copy_env(env, p->env);
+    bool has_home = false;
+    for (size_t i = 0; i < n; i++)
+        has_home |= !strncmp(env[i], "HOME=", 5);
+    if (!has_home) {
         home_of(p->uid, home, sizeof home);
         env[n++] = home;
     }
     if (in->listen_fds) {
-        snprintf(fds, sizeof fds, "LISTEN_FDS=%u", in->preserve_fds);
+        snprintf(fds, sizeof fds, "LISTEN_FDS=%u", in->kept.n);
         env[n++] = fds;
         env[n++] = "LISTEN_PID=1";
     }
-    return env;
+    in->env = env;
+    return 0;
 }
 
-static int keep_descriptors(unsigned n, struct err *e)
+static int keep_descriptors(const struct kept_fds *k, struct err *e)
 {
-    for (unsigned i = 0; i < n; i++) {
-        int fd = (int)(3 + i), flags = fcntl(fd, F_GETFD);
-        if (flags < 0)
-            return fail(e, "descriptor %d is to be preserved", fd);
-        if (fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC))
+    for (unsigned i = 0; i < k->n; i++) {
+        int fd = (int)(FIRST_KEPT_FD + i);
+        if (k->open[i / 8] >> i % 8 & 1 && fcntl(fd, F_SETFD, 0))
             return fail(e, "keep descriptor %d", fd);
     }
     return 0;
+}
+
+/* In the words that clients look for. */
+static int exec_error(const char *program, int code, struct err *e)
+{
+    char why[64];
+    snprintf(why, sizeof why, "%s", err_name(code));
+    if (why[0] >= 'A' && why[0] <= 'Z')
+        why[0] = (char)(why[0] + 32);
+    return err_set(e, -code, "exec %s: %s", program, why);
 }
 
 int process_become(struct inner *in, int proc, struct err *e)
@@ -308,11 +338,9 @@ int process_become(struct inner *in, int proc, struct err *e)
     int r;
     if (chdir(p->cwd) && errno == ENOENT && !in->joined)
         make_directory(p);
-    const char **env = full_environment(in);
-    if (!env)
-        return err_set(e, -ENOMEM, "out of memory");
+    bool there = false;
     if ((r = set_rlimits(p, e)) || (r = set_scheduling(in, e)) ||
-        (r = change_directory(p, false, e)) || (r = set_labels(p, proc, e)))
+        (r = change_directory(p, &there, false, e)) || (r = set_labels(p, proc, e)))
         return r;
     /* Loading a filter needs CAP_SYS_ADMIN or no_new_privs: early without the one or the other. */
     if (!p->no_new_privileges && (r = load_seccomp(in, e)))
@@ -321,12 +349,12 @@ int process_become(struct inner *in, int proc, struct err *e)
         return r;
     if (prctl(PR_SET_KEEPCAPS, 1))
         return fail(e, "keep capabilities");
-    if ((r = set_user(p, e)))
+    if ((r = set_user(in, e)))
         return r;
     umask(p->has_umask ? p->umask : 022);
-    if ((r = change_directory(p, true, e)) || (r = set_caps(p, e)) ||
+    if ((!there && (r = change_directory(p, &there, true, e))) || (r = set_caps(p, e)) ||
         (r = process_find_program(p, program, sizeof program, e)) ||
-        (r = keep_descriptors(in->preserve_fds, e)))
+        (r = keep_descriptors(&in->kept, e)))
         return r;
     sigset_t none;
     sigemptyset(&none);
@@ -339,6 +367,9 @@ int process_become(struct inner *in, int proc, struct err *e)
         if ((r = load_seccomp(in, e)))
             return r;
     }
-    execve(program, (char *const *)p->args, (char *const *)env);
-    return fail(e, "exec `%s`", program);
+    /* As late as can be: what an image brings runs with no more rights than its program. */
+    if (in->waits && (r = hooks_run(in->config, HOOK_START_CONTAINER, in->state, in->env, e)))
+        return r;
+    execve(program, (char *const *)p->args, (char *const *)in->env);
+    return exec_error(program, errno, e);
 }

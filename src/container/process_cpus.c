@@ -30,3 +30,11 @@ int process_set_cpus(pid_t pid, const char *list, struct err *e)
     return sched_setaffinity(pid, sizeof set, &set) ? fail(e, "set the CPU affinity to `%s`", list)
                                                     : 0;
 }
+
+void process_reset_cpus(void)
+{
+    cpu_set_t all;
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        CPU_SET(i, &all);
+    (void)!sched_setaffinity(0, sizeof all, &all); /* the kernel leaves those of our cpuset */
+}

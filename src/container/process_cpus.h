@@ -7,4 +7,7 @@
 
 int process_set_cpus(pid_t pid, const char *list, struct err *e) must_check;
 
+/* All CPUs that the control group allows: not those that whoever called the runtime runs on. */
+void process_reset_cpus(void);
+
 #endif

@@ -10,9 +10,12 @@
 #include "container/path.h"
 #include "container/rootfs_devices.h"
 
+#include "base/log.h"
+
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -152,9 +155,40 @@ static int pivot(int root, struct err *e)
     return 0;
 }
 
-/* For a root in an initramfs, where pivot_root cannot work. */
-static int move_root(int root, struct err *e)
+/* What stays below the moved root: a whole procfs or sysfs there would let the container mount
+ * another one without what is masked in its own. */
+static int hide_kernel_mounts(const char *rootfs, struct err *e)
 {
+    char line[4096], where[2048], type[64];
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    if (!f)
+        return fail(e, "read the mounts");
+    int r = 0;
+    while (!r && fgets(line, sizeof line, f)) {
+        const char *dash = strstr(line, " - ");
+        if (!dash || sscanf(dash, " - %63s", type) != 1 ||
+            sscanf(line, "%*s %*s %*s %*s %2047s", where) != 1 ||
+            (strcmp(type, "proc") && strcmp(type, "sysfs")) ||
+            (!strncmp(where, rootfs, strlen(rootfs)) && where[strlen(rootfs)] == '/'))
+            continue;
+        /* The host must not lose them with us. */
+        if (mount(NULL, where, NULL, MS_SLAVE_ | MS_REC_, NULL) && errno != EINVAL &&
+            errno != ENOENT)
+            r = fail(e, "stop the propagation of `%s`", where);
+        else if (umount2(where, MNT_DETACH_) && errno != EINVAL && errno != ENOENT &&
+                 mount("tmpfs", where, "tmpfs", 0, "size=0"))
+            r = fail(e, "hide `%s`", where);
+    }
+    fclose(f);
+    return r;
+}
+
+/* For a root in an initramfs, where pivot_root cannot work. */
+static int move_root(int root, const char *rootfs, struct err *e)
+{
+    int r = hide_kernel_mounts(rootfs, e);
+    if (r)
+        return r;
     if (fchdir(root) || mount(".", "/", NULL, MS_MOVE_, NULL) || chroot("."))
         return fail(e, "move the root");
     return 0;
@@ -163,7 +197,7 @@ static int move_root(int root, struct err *e)
 static int enter_root(struct inner *in, int root, struct err *e)
 {
     const struct config *c = in->config;
-    int r = in->no_pivot ? move_root(root, e) : pivot(root, e);
+    int r = in->no_pivot ? move_root(root, in->rootfs, e) : pivot(root, e);
     if (r)
         return r;
     if (chdir("/"))
@@ -190,14 +224,28 @@ static bool binds_dev(const struct config *c)
     return false;
 }
 
-/* Without a mount namespace the root can only be changed, and nothing be mounted. */
+/* Without a mount namespace of its own the container gets no mounts: they would be the host's, or
+ * those of whoever owns the namespace, and outlive the container. */
 static int chroot_only(struct inner *in, struct err *e)
 {
-    if (in->config->mount_count)
-        return err_set(e, -EINVAL, "config: mounts need a mount namespace");
+    const struct config *c = in->config;
+    if ((c->masked && c->masked[0]) || (c->readonly && c->readonly[0]))
+        return err_set(e, -EINVAL, "config: masked and read-only paths need a mount namespace");
+    if (c->mount_count)
+        log_warn("oci", "no mount namespace of its own: the `mounts` are left out");
     if (chdir(in->rootfs) || chroot(".") || chdir("/"))
         return fail(e, "change the root to `%s`", in->rootfs);
     return 0;
+}
+
+/* The working directory is made when the image lacks it: in a read-only root nobody else could. A
+ * root that cannot hold it is not yet an error: entering it will be. */
+static int make_directory(int root, const char *path, struct err *e)
+{
+    int fd = path_make(root, path, PATH_DIRECTORY, 0755, e);
+    if (fd >= 0)
+        close(fd);
+    return fd == -EROFS || fd == -EACCES || fd == -EPERM ? 0 : MIN(fd, 0);
 }
 
 int rootfs_setup(struct inner *in, int proc, struct err *e)
@@ -205,12 +253,12 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     const struct config *c = in->config;
     int r;
     bool has_hooks = c->hooks[HOOK_PRESTART].n || c->hooks[HOOK_CREATE_RUNTIME].n;
-    if (!c->ns[NS_MOUNT].wanted) {
+    if (!c->ns[NS_MOUNT].wanted || c->ns[NS_MOUNT].path) {
         if ((r = inner_join_groups(in, e)))
             return r;
         if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))
             return r;
-        if ((r = hooks_run(c, HOOK_CREATE_CONTAINER, in->state, e)) ||
+        if ((r = hooks_run(c, HOOK_CREATE_CONTAINER, in->state, NULL, e)) ||
             (r = sysctl_apply(c, proc, e)))
             return r;
         return chroot_only(in, e);
@@ -218,19 +266,28 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
     auto_close int root = open_root(in, e);
     if (root < 0)
         return root;
-    struct mounter m = {root, c, in->confined, in->prepared, in};
+    auto_c_free int *late = calloc(c->mount_count + 1, sizeof *late);
+    if (!late)
+        return err_set(e, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < c->mount_count; i++)
+        late[i] = -1;
+    struct mounter m = {root, c, in->confined, in->prepared, in, in->rootfs, late};
     for (size_t i = 0; i < c->mount_count; i++)
         if ((r = mount_entry(&m, i, e)))
             return r;
+    if (in->process && (r = make_directory(root, in->process->cwd, e)))
+        return r;
     if ((!binds_dev(c) && (r = devices_setup(c, root, in->confined, e))) ||
         (r = inner_join_groups(in, e)))
         return r;
     if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))
         return r;
-    if ((r = hooks_run(c, HOOK_CREATE_CONTAINER, in->state, e)) ||
+    if (fchdir(root)) /* where the hooks find the container's files */
+        return fail(e, "enter the root file system");
+    if ((r = hooks_run(c, HOOK_CREATE_CONTAINER, in->state, NULL, e)) ||
         (in->process && in->process->terminal && (r = console_setup(in, root, e))) ||
-        (r = sysctl_apply(c, proc, e)) || (r = protect_paths(c, root, e)) ||
-        (r = mask_paths(c, root, e)))
+        (r = sysctl_apply(c, proc, e)) || (r = mounts_finish(&m, e)) ||
+        (r = protect_paths(c, root, e)) || (r = mask_paths(c, root, e)))
         return r;
     if (in->waits && (r = channel_send(in->channel, MSG_PREPARED, 0, NULL)))
         return err_set(e, r, "the runtime has gone");

@@ -14,7 +14,7 @@ struct runtime {
 
 struct create_options {
     const char *id, *bundle, *config; /* config: file name in the bundle, or NULL */
-    const char *pid_file, *console_socket;
+    const char *pid_file, *console_socket, *pidfd_socket;
     unsigned preserve_fds;
     bool no_pivot, no_new_keyring;
     bool detach, keep, no_subreaper; /* run */
@@ -22,7 +22,8 @@ struct create_options {
 
 struct exec_options {
     const char *id, *process_file; /* process_file: NULL: the members below */
-    const char *pid_file, *console_socket, *cwd, *user, *apparmor, *label;
+    const char *pid_file, *console_socket, *pidfd_socket, *cwd, *user, *apparmor, *label;
+    const char **cgroups; /* [CONTROLLER,...:]PATH below the container's group; NULL: none */
     const char **env, **caps, **args; /* ended by NULL; args is never empty without a file */
     bool terminal, detach, no_new_privileges, ignore_paused;
     unsigned preserve_fds;
@@ -53,7 +54,9 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources,
 int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *n,
                  struct err *e) must_check;
 int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
-/* "TERM", "SIGTERM", "15"; 0 when it is none. */
+/* cgroup_oom_watch of a container. */
+int runtime_oom_watch(const struct runtime *rt, const char *id, struct err *e) must_check;
+/* "TERM", "SIGTERM", "15"; -1 when it is none. */
 int signal_number(const char *name);
 
 /* spec.c, features.c */

@@ -21,7 +21,7 @@ struct head {
     char magic[8];
     u32 key_size, flags, count, reserved;
 };
-static const char magic[8] = "doppel1";
+static const char magic[8] = "doppel2";
 
 /* All that the result depends on. */
 static char *make_key(json_t *section)

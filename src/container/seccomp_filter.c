@@ -4,9 +4,11 @@
 
 #include "base/log.h"
 #include "container/json.h"
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -192,9 +194,77 @@ static int parse_flags(json_t *section, unsigned *out, struct err *e)
     return r;
 }
 
-/* libseccomp writes programs to descriptors only. */
-static int export_code(scmp_filter_ctx ctx, struct seccomp_program *p, struct err *e)
+/* The greatest number on an architecture of the system calls that a profile names; -1: none. */
+static int greatest_number(json_t *section, u32 arch)
 {
+    json_t *list = json_object_get(section, "syscalls"), *o, *v;
+    size_t i, k;
+    int greatest = -1;
+    json_array_foreach(list, i, o)
+    {
+        json_array_foreach(json_object_get(o, "names"), k, v)
+        {
+            const char *name = json_string_value(v);
+            int n = name ? seccomp_syscall_resolve_name_arch(arch, name) : -1;
+            greatest = MAX(greatest, n);
+        }
+    }
+    return greatest;
+}
+
+static bool has_architecture(json_t *section, const char *name)
+{
+    json_t *v;
+    size_t i;
+    json_array_foreach(json_object_get(section, "architectures"), i, v)
+    {
+        if (json_string_value(v) && !strcmp(json_string_value(v), name))
+            return true;
+    }
+    return false;
+}
+
+/* A profile knows nothing of system calls younger than itself. To refuse them with its default
+ * error would stop the fallbacks of C libraries: they expect ENOSYS of what a kernel does not have.
+ */
+static size_t young_calls(json_t *section, u32 fallback, struct sock_filter *out)
+{
+    static const struct {
+        u32 token, audit;
+        const char *name;
+    } archs[] = {{SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, NULL},
+                 {SCMP_ARCH_X86, AUDIT_ARCH_I386, "SCMP_ARCH_X86"}};
+    enum { X32_BIT = 0x40000000, BLOCK = 6 };
+    size_t n = 0;
+    if (fallback == SCMP_ACT_ALLOW || fallback == SCMP_ACT_LOG ||
+        fallback == SCMP_ACT_ERRNO(ENOSYS))
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(archs); i++) {
+        int greatest = archs[i].name && !has_architecture(section, archs[i].name)
+                           ? -1
+                           : greatest_number(section, archs[i].token);
+        if (greatest < 0)
+            continue;
+        const struct sock_filter block[BLOCK] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, archs[i].audit, 0, 4),
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 2, 0),
+            BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (u32)greatest, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        };
+        memcpy(out + n, block, sizeof block);
+        n += BLOCK;
+    }
+    return n;
+}
+
+/* libseccomp writes programs to descriptors only. */
+static int export_code(scmp_filter_ctx ctx, json_t *section, u32 fallback,
+                       struct seccomp_program *p, struct err *e)
+{
+    struct sock_filter prologue[12];
+    size_t extra = young_calls(section, fallback, prologue) * sizeof *prologue;
     auto_close int fd = memfd_create("seccomp", MFD_CLOEXEC);
     struct stat st;
     int r;
@@ -205,10 +275,11 @@ static int export_code(scmp_filter_ctx ctx, struct seccomp_program *p, struct er
     if (fstat(fd, &st))
         return fail(e, "seccomp: fstat");
     size_t n = (size_t)st.st_size;
-    p->code = malloc(n ? n : 1);
-    if (!p->code || pread(fd, p->code, n, 0) != (ssize_t)n)
+    p->code = malloc(extra + n + 1);
+    if (!p->code || pread(fd, (char *)p->code + extra, n, 0) != (ssize_t)n)
         return err_set(e, -ENOMEM, "seccomp: read the compiled filter");
-    p->count = n / sizeof(struct sock_filter);
+    memcpy(p->code, prologue, extra);
+    p->count = (extra + n) / sizeof(struct sock_filter);
     if (p->count > BPF_MAXINSNS)
         return err_set(e, -E2BIG, "seccomp: the filter is too long");
     return 0;
@@ -240,14 +311,12 @@ int seccomp_program_compile(json_t *section, struct seccomp_program *out, struct
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree: shorter paths */
     (void)((r = add_architectures(ctx, section, e)) ||
-           (r = add_syscalls(ctx, section, fallback, &notify, e)) || (r = export_code(ctx, &p, e)));
+           (r = add_syscalls(ctx, section, fallback, &notify, e)) ||
+           (r = export_code(ctx, section, fallback, &p, e)));
     seccomp_release(ctx);
     if (!r && notify && !p.listener_path)
         r = err_set(e, -EINVAL, "seccomp: SCMP_ACT_NOTIFY needs `listenerPath`");
-    if (!r && !notify && p.listener_path)
-        r = err_set(e, -EINVAL, "seccomp: `listenerPath` needs a SCMP_ACT_NOTIFY rule");
-    if (!r && notify)
-        p.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    p.notifies = notify;
     if (r)
         seccomp_program_free(&p);
     else

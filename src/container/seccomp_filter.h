@@ -10,6 +10,7 @@ struct seccomp_program {
     void *code; /* struct sock_filter[] */
     size_t count;
     unsigned flags; /* of seccomp(2) */
+    bool notifies;  /* some rule asks the agent */
     const char *listener_path, *listener_metadata;
 };
 

@@ -2,6 +2,7 @@
 /* `spec`: a configuration to start from. */
 #include "container/runtime.h"
 
+#include "container/cgroup.h"
 #include "container/config.h"
 
 static const char text[] =
@@ -58,9 +59,19 @@ static void make_rootless(json_t *j)
     json_array_remove(mounts, 6);
 }
 
+/* In version 1 a container's group is seen as it is: its sub-groups are named by their paths. */
+static void leave_cgroup_namespace(json_t *j)
+{
+    const struct cgroup_host *host;
+    if (!cgroup_host_read(&host, NULL) && !host->pure_v2)
+        json_array_remove(json_object_get(json_object_get(j, "linux"), "namespaces"), 5);
+}
+
 json_t *spec_default(bool rootless)
 {
     json_t *j = json_loads(text, 0, NULL);
+    if (j)
+        leave_cgroup_namespace(j);
     if (j && rootless)
         make_rootless(j);
     return j;

@@ -69,11 +69,15 @@ int state_root_open(const char *root, int *fd, struct err *e)
 int state_id_check(const char *id, struct err *e)
 {
     size_t n = strlen(id);
-    bool good = n > 0 && n <= 255 && strcmp(id, ".") && strcmp(id, "..");
-    for (size_t i = 0; i < n && good; i++)
-        good = (id[i] >= 'a' && id[i] <= 'z') || (id[i] >= 'A' && id[i] <= 'Z') ||
-               (id[i] >= '0' && id[i] <= '9') || strchr("_+-.", id[i]);
-    return good ? 0 : err_set(e, -EINVAL, "invalid container ID format: `%.64s`", id);
+    for (size_t i = 0; i < n; i++)
+        if (!((id[i] >= 'a' && id[i] <= 'z') || (id[i] >= 'A' && id[i] <= 'Z') ||
+              (id[i] >= '0' && id[i] <= '9') || strchr("_+-.", id[i])))
+            return err_set(e, -EINVAL,
+                           "invalid container ID format: `%.64s`: invalid character `%c` in the ID",
+                           id, id[i]);
+    return n > 0 && n <= 255 && strcmp(id, ".") && strcmp(id, "..")
+               ? 0
+               : err_set(e, -EINVAL, "invalid container ID format: `%.64s`", id);
 }
 
 int container_dir_create(struct container_dir *d, int root, const char *id, struct err *e)
@@ -243,7 +247,7 @@ bool state_alive(const struct state *s)
 /* The waiting init holds the FIFO's flock through a descriptor that execve closes. */
 static bool waits_for_start(const struct container_dir *d)
 {
-    auto_close int fd = openat(d->fd, "start", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    auto_close int fd = openat(d->fd, "exec.fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
 }
 
@@ -263,17 +267,17 @@ enum status state_status(const struct state *s, const struct container_dir *d)
 json_t *state_to_json(const struct state *s, enum status status, bool extended)
 {
     bool has_pid = status != STATUS_STOPPED && s->pid > 0;
-    json_t *j = json_pack("{ss ss ss si ss}", "ociVersion", OCI_VERSION, "id", s->id, "status",
-                          status_name(status), "pid", has_pid ? (int)s->pid : 0, "bundle",
+    json_t *j = json_pack("{ss ss si ss ss}", "ociVersion", OCI_VERSION, "id", s->id, "pid",
+                          has_pid ? (int)s->pid : 0, "status", status_name(status), "bundle",
                           s->bundle ? s->bundle : "");
     if (!j)
         return NULL;
-    if (s->annotations && json_object_size(s->annotations))
-        json_object_set(j, "annotations", s->annotations);
     if (extended) {
         json_object_set_new(j, "rootfs", json_string(s->rootfs ? s->rootfs : ""));
         json_object_set_new(j, "created", json_string(s->created ? s->created : ""));
         json_object_set_new(j, "owner", json_string(s->owner ? s->owner : ""));
     }
+    if (s->annotations && json_object_size(s->annotations))
+        json_object_set(j, "annotations", s->annotations);
     return j;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -146,4 +147,15 @@ int connect_to(const char *path, struct err *e)
     if (connect(fd, (struct sockaddr *)&a, sizeof a))
         return fail(e, "connect to the socket `%s`", path);
     return steal_fd(&fd);
+}
+
+int send_pidfd(const char *path, pid_t pid, struct err *e)
+{
+    if (!path)
+        return 0;
+    auto_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return fail(e, "pidfd_open");
+    auto_close int socket = connect_to(path, e);
+    return socket < 0 ? socket : fd_send(socket, fd, "pidfd", e);
 }

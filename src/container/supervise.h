@@ -31,6 +31,8 @@ int supervise_finish(struct supervision *s, const struct config *c, const int *f
 void supervise_abandon(struct supervision *s);
 
 int write_pid_file(const char *path, pid_t pid, struct err *e) must_check;
+/* A descriptor of the process for who listens at path; NULL: nobody. */
+int send_pidfd(const char *path, pid_t pid, struct err *e) must_check;
 /* A connection to the socket at path. */
 int connect_to(const char *path, struct err *e) must_check;
 /* Waits for pid, passing signals on and, with a terminal (else -1), its bytes and size. Signals

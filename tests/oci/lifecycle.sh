@@ -51,7 +51,7 @@ expect "running" running "$(status $id)"
 run start $id 2>/dev/null; expect "a second start is refused" 1 $?
 expect "exec" "0 /" "$(echo $(run exec $id sh -c 'id -u; readlink /proc/self/cwd'))"
 run exec $id sh -c 'exit 3'; expect "exec's exit status" 3 $?
-run exec $id /no/such 2>"$dir/err"; expect "exec of nothing" 1 $?
+run exec $id /no/such 2>"$dir/err"; expect "exec of nothing" 255 $?
 expect "and says so" 1 "$(grep -c 'No such file or directory' "$dir/err")"
 run exec -d --pid-file "$dir/pid" $id sleep 100; expect "exec --detach" 0 $?
 expect "ps" 3 "$(run ps $id | wc -l)"
