@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two processors: one writes code while the other runs it. After a serializing instruction the
- * other must run what it was told of before [SDM3 8.1.3]; an aligned store of four bytes into an
+/* One processor writes code while the others run it. After a serializing instruction they
+ * must run what it was told of before [SDM3 8.1.3]; an aligned store of four bytes into an
  * instruction is whole or not there. */
 #include "lib/smp.h"
 
-enum { ROUNDS = 200, SLOTS = 2, IMMEDIATE = 4 };
+enum { ROUNDS = 120, SLOTS = 2, IMMEDIATE = 4 };
 
 /* Routines of one page, and one beside them that serializes and jumps forward to the first. */
 static u8 page[4096] __attribute__((aligned(4096)));
-static volatile u32 published, acknowledged, slot_now, slot_seen, other_done;
+static volatile u32 published, slot_now;
+static volatile u32 acknowledged[PROCESSORS_MAX], slot_seen[PROCESSORS_MAX];
+static unsigned processors;
 static volatile u32 bad, last;
 
 static u8 *slot(unsigned n)
@@ -59,15 +61,15 @@ static void judge(u32 value, u32 least)
 /* Runs what was published, again and again. */
 void ap_main(void)
 {
+    unsigned me = processor();
     for (u32 told = 0; told < ROUNDS;) {
         told = published;
         judge(call(page), told);
         told = published;
         serialize();
         judge(call(slot(0)), told);
-        acknowledged = told;
+        acknowledged[me] = told;
     }
-    acknowledged = ROUNDS;
     /* Whole routines, each written while the other one runs. */
     for (u32 told = 0; told < ROUNDS;) {
         u32 n = slot_now;
@@ -75,9 +77,15 @@ void ap_main(void)
         serialize();
         u32 value = call(slot(n % SLOTS));
         judge(value, told);
-        slot_seen = n;
+        slot_seen[me] = n;
     }
-    other_done = 1;
+}
+
+static void wait_for(volatile u32 *all, u32 least)
+{
+    for (unsigned p = 1; p < processors; p++)
+        while (all[p] < least)
+            __asm__ volatile("pause");
 }
 
 void guest_main(void)
@@ -85,26 +93,22 @@ void guest_main(void)
     write_stub();
     for (unsigned n = 0; n < SLOTS; n++)
         write_routine(slot(n), 0);
-    ap_begin();
+    processors = ap_begin_all();
     for (u32 n = 1; n <= ROUNDS; n++) {
         *(volatile u32 *)(slot(0) + IMMEDIATE) = n;
         published = n;
-        /* Now and then the other one comes to run it for a while. */
-        while (n % 16 == 0 && acknowledged < n)
-            __asm__ volatile("pause");
+        /* Now and then the others come to run it for a while. */
+        if (n % 16 == 0)
+            wait_for(acknowledged, n);
         if (n % 16 == 8)
             CHECK(call(slot(0)) == n);
     }
-    while (acknowledged < ROUNDS)
-        __asm__ volatile("pause");
+    wait_for(acknowledged, ROUNDS);
     for (u32 n = 1; n <= ROUNDS; n++) {
         write_routine(slot(n % SLOTS), n);
         slot_now = n;
-        while (slot_seen != n)
-            __asm__ volatile("pause");
+        wait_for(slot_seen, n);
     }
-    while (!other_done)
-        __asm__ volatile("pause");
     CHECK_EQ(bad, 0);
     if (bad)
         CHECK_EQ(last, ROUNDS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Start of an application processor: copied to 0x8000, entered by SIPI in real mode, goes straight
- * to long mode and to ap_main on a stack of its own. */
+ * to long mode and to ap_main on the stack in ap_stack. */
 
 #define AT(label) (label - ap_start + 0x8000)
 
@@ -29,7 +29,7 @@ ap_long:
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
-    mov $ap_stack_top, %rsp
+    mov ap_stack, %rsp
     mov $ap_entry, %rax
     call *%rax
 1:  hlt
@@ -43,5 +43,10 @@ ap_start_end:
     .bss
     .align 16
     .skip 16384
-ap_stack_top:
+first_stack_top:
+    .data
+    .balign 8
+    .globl ap_stack
+ap_stack:
+    .quad first_stack_top
     .section .note.GNU-stack, "", @progbits
