@@ -230,7 +230,7 @@ static enum copy lower_slow_copy(struct lower *l, const struct x86_insn *insn, c
     if (share_checks(l, insn, count))
         return COPY_QUICK;
     l->e.p = start;
-    l->slows = l->exits = 0;
+    l->slows = l->exits = l->misses = 0;
     return COPY_ONLY;
 }
 
@@ -256,6 +256,7 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
         tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
     l->flags_saved = saved;
     lower_all(l, insn, bytes, count, live, copy);
+    slot_emit_misses(l);
     emit_slows(l);
     emit_exits(l);
     offset = l->b->pa & (PAGE_SIZE - 1);

@@ -50,6 +50,21 @@ struct lower {
     u8 *again[BLOCK_INSNS_MAX]; /* instructions in COPY_SLOW */
     struct access access[BLOCK_INSNS_MAX][ACCESSES];
     bool called_out[BLOCK_INSNS_MAX];
+    /* share.c: registers that are changed by small constants only (stepped: they are) up to
+     * instruction near_end, the block's last or one that branches to its start; those that hold
+     * no more than a byte before each instruction. */
+    u32 steady, stepped;
+    u16 narrow[BLOCK_INSNS_MAX];
+    unsigned near_end;
+    bool loops;
+    bool near; /* the check to be made is one for slot.c */
+    unsigned misses;
+    struct miss {
+        u8 *site, *back;
+        i32 offset; /* of the slot from the first */
+        u16 size, slow;
+        u8 class;
+    } miss[2 * BLOCK_INSNS_MAX];
     u32 live_after; /* flags that are used behind the running instruction */
     bool is_last;
     enum { FLAGS_UNTOUCHED, FLAGS_SPOILED, FLAGS_USED } first_use; /* of flags from before it */
@@ -132,6 +147,7 @@ void lower_save_flags(struct lower *l);
 void lower_restore_flags(struct lower *l);
 /* jcc to a callout of the running instruction. */
 void lower_slow(struct lower *l, unsigned cc);
+void lower_slow_at(struct lower *l, u8 *site);
 
 /* encode.c: the running instruction with other register numbers, its memory operand at [base]. */
 struct encode_regs {
@@ -152,9 +168,17 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
 bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
                        enum x86_access access, unsigned align);
 
-/* share.c: finds the accesses that share a check, from l->access and l->called_out as COPY_SLOW
- * left them; false when none do. */
+/* share.c: finds the accesses that share a check, and steady registers, from l->access and
+ * l->called_out as COPY_SLOW left them; false when none share. */
 bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count);
+
+/* slot.c: is the running instruction's operand expected to stay in one page? Then the check by the
+ * last page, from T0 = linear address to the host's; what it needs out of line; and its routines.
+ */
+bool slot_is_near(const struct lower *l);
+void slot_check(struct lower *l, unsigned size, enum x86_access access);
+void slot_emit_misses(struct lower *l);
+void slot_routines(struct translator *t, struct emit *e);
 
 /* live.c: arithmetic flags that one instruction uses, and those it sets whatever it does; those
  * used from an offset in the page on; those used from i on, when `after` are used behind it. */

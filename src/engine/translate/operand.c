@@ -168,13 +168,17 @@ void lower_add_base(struct lower *l)
     EMIT(&l->e, 0x8d, 0x14, 0x1a);
 }
 
-void lower_slow(struct lower *l, unsigned cc)
+void lower_slow_at(struct lower *l, u8 *site)
 {
-    u8 *site = emit_jcc_open(&l->e, cc);
     l->slow[l->slows++] = (struct slow){.site = site,
                                         .name = callout_name(l->t, l->bound, l->offset),
                                         .index = (u8)l->index,
                                         .flags_saved = l->flags_saved};
+}
+
+void lower_slow(struct lower *l, unsigned cc)
+{
+    lower_slow_at(l, emit_jcc_open(&l->e, cc));
 }
 
 void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigned align)
@@ -182,13 +186,19 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     struct emit *e = &l->e;
     i32 entry =
         AT(soft.cpu.tlb) + (i32)((l->env & ENV_TLB) * X86_TLB_SIZE * sizeof(struct x86_tlb_entry));
-    _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 10,
+    _Static_assert(sizeof(struct x86_tlb_entry) == 64 && X86_TLB_BITS == 12,
                    "see the shift and mask");
     lower_spoil_flags(l);
     if (align) {
         EMIT(e, 0x41, 0xf7, 0xc2); /* test r10d, imm32 */
         emit32(e, align);
         lower_slow(l, CC_NE);
+    }
+    l->in_t0 = -1;
+    l->place = 0;
+    if (l->near) {
+        slot_check(l, size, access);
+        return;
     }
     EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81,
          0xe3); /* mov r11d, r10d; shr 6; and */
@@ -198,8 +208,6 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     emit32(e, 4096 - size);
     lower_slow(l, CC_A);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
-    l->in_t0 = -1;
-    l->place = 0;
 }
 
 /* What is known of access n of the running instruction: nothing until COPY_SLOW has found it. */
@@ -241,10 +249,12 @@ void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsig
     l->bias = a ? -a->from_low : 0;
     lower_address(l);
     l->bias = 0;
+    l->near = l->copy != COPY_SLOW && l->word == 8 && slot_is_near(l);
     if (a)
         check_group(l, a);
     else
         lower_check(l, size, access, align);
+    l->near = false;
 }
 
 void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access access)
@@ -261,8 +271,10 @@ void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access 
         return;
     }
     emit_sum(&l->e, lower_w(l), T0, base, disp - (a ? a->from_low : 0));
+    l->near = l->copy != COPY_SLOW && l->word == 8;
     if (a)
         check_group(l, a);
     else
         lower_check(l, l->word, access, 0);
+    l->near = false;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The routines at the start of code memory: into translated code, out of it, and callouts, which
  * run on the monitor's stack so that translated code needs only a small one of its own. */
-#include "engine/translate/emit.h"
+#include "engine/translate/lower.h"
 
 /* Guest registers that live in the host register of the same name. */
 static const u8 same[] = {X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RBP, X86_RSI,
@@ -102,5 +102,6 @@ void translate_routines(struct translator *t)
     emit_move(&e, X86_RAX, T1);
     emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
     t->exit_jump = emit_rx(&e, jump);
+    slot_routines(t, &e);
     t->code_first = t->code_at = (u8 *)align_up((u64)(uintptr_t)e.p, 64);
 }

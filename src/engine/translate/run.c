@@ -91,6 +91,7 @@ static enum callout_end go_on(struct translator *t, int r)
     t->context = context_of(t, environment(cpu));
     flags_in(t);
     t->flags_check = t->flags;
+    translate_settle(t);
     return CALLOUT_ONWARD;
 }
 
@@ -121,6 +122,7 @@ int translate_callout(struct translator *t, u32 name)
     if (unlikely(t->lockstep))
         lockstep_behind(t, i);
     flags_in(t);
+    translate_settle(t);
     return CALLOUT_NEXT;
 }
 
@@ -232,6 +234,7 @@ static int run_native(struct translator *t, const struct translation *tr)
     t->page = cpu->s.rip & ~(u64)(PAGE_SIZE - 1);
     t->context = context_of(t, tr->env);
     flags_in(t);
+    translate_settle(t);
     t->enter(t, tr->entry);
     if (t->kind == EXIT_RESULT)
         return (int)t->result;

@@ -6,6 +6,8 @@
 
 enum {
     SPAN_MAX = 256, /* more would cross a page too often, and then the slow copy runs */
+    STEP_MAX = 64,  /* bytes that a register moves in a block and still stays near */
+    FIRST_ID = 1,
     PAGE_VALUE = 16,
     VALUES,
 };
@@ -285,10 +287,41 @@ static bool settle(struct lower *l, const struct sharing *s, unsigned count)
     return any;
 }
 
+/* Registers that are now what they were at the block's start, plus little. */
+static void note_steady(struct lower *l, const struct sharing *s)
+{
+    for (unsigned r = 0; r < PAGE_VALUE; r++) {
+        i64 step = s->value[r].delta;
+        if (s->value[r].id != FIRST_ID + r || step > STEP_MAX || step < -STEP_MAX)
+            continue;
+        l->steady |= 1u << r;
+        if (step)
+            l->stepped |= 1u << r;
+    }
+}
+
+/* Registers that hold a byte behind i, given those before. */
+static u32 narrow_behind(const struct x86_insn *i, const struct sharing *before,
+                         const struct sharing *s, u32 narrow)
+{
+    bool byte = i->op == X86_OP_MOVZX && x86_opnd_bytes(i, 1) == 1;
+    for (unsigned r = 0; r < PAGE_VALUE; r++)
+        if (before->value[r].id != s->value[r].id)
+            narrow = byte ? narrow | 1u << r : narrow & ~(1u << r);
+    return narrow;
+}
+
+static bool branches_to(const struct x86_insn *i, i64 next, i64 start)
+{
+    return (i->op == X86_OP_JCC || i->op == X86_OP_JMP) &&
+           x86_forms[i->form].opnd[0].kind == X86_OPND_J && next + (i64)i->imm == start;
+}
+
 bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
 {
-    struct sharing s = {.next_id = 1};
-    i64 next = (i64)(l->b->pa & (PAGE_SIZE - 1));
+    struct sharing s = {.next_id = FIRST_ID}, before;
+    i64 start = (i64)(l->b->pa & (PAGE_SIZE - 1)), next = start;
+    u32 narrow = 0;
     if (l->word != 8)
         return false;
     for (unsigned r = 0; r < VALUES; r++)
@@ -298,13 +331,23 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
         next += insn[k].len;
         if (l->called_out[k]) {
             forget_all(&s);
+            narrow = 0;
             continue;
         }
         for (unsigned n = 0; n < ACCESSES; n++)
             if (l->access[k][n].size && place_of(&s, &insn[k], &l->access[k][n], next, &p))
                 add(l, &s, &p, k, n);
+        before = s;
         if (!follow_values(&s, &insn[k], next))
             forget_written(&s, &insn[k]);
+        l->narrow[k] = (u16)narrow;
+        narrow = narrow_behind(&insn[k], &before, &s, narrow);
+        if (l->loops)
+            continue;
+        l->loops = branches_to(&insn[k], next, start);
+        l->near_end = k;
+        if (l->loops || k + 1 == count)
+            note_steady(l, &s);
     }
     return settle(l, &s, count);
 }

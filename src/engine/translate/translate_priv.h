@@ -76,6 +76,19 @@ struct indirect {
     u64 unused;
 };
 
+/* The page that accesses of one kind went to last: cheaper to ask than the TLB, which it is a copy
+ * of, by code that is expected to stay there. By privilege, right and bytes, so that nothing but
+ * the address has to match. limit is 0 while it is void: no offset is below it. */
+struct page_slot {
+    u64 tag, limit, host;
+    u64 valid_limit; /* what limit is otherwise: the last access ends with the page */
+};
+enum {
+    SLOTS = 8,
+    SLOT_SIZES = 5, /* 8, 16, 32, 64, 256 bytes */
+    SLOT_CLASSES = 2 * X86_TLB_FILLED,
+};
+
 struct translator {
     struct soft soft; /* first: its cpu is what rsp points at */
     u64 host_sp;      /* of the monitor, while translated code runs */
@@ -99,6 +112,10 @@ struct translator {
     u8 *code_first; /* behind the routines below */
     void (*enter)(struct translator *, const u8 *host);
     const u8 *do_callout, *exit_link, *exit_at, *exit_jump;
+    const u8 *fill_slot[SLOT_CLASSES]; /* page of T0 into the slot T1; T0 = offset, or large */
+    u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
+    u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
+    struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct link *links;
     unsigned link_count;
     struct indirect indirect[1 << INDIRECT_BITS];
@@ -126,6 +143,14 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
 void listing_guest(const struct translator *t, const struct block *b, u64 rip,
                    enum log_level level);
 void listing_host(const struct translator *t, const struct translation *tr, enum log_level level);
+
+/* slot.c: before translated code runs again. */
+void translate_void_slots(struct translator *t);
+static inline void translate_settle(struct translator *t)
+{
+    if (unlikely(t->slots_at != t->soft.cpu.tlb_changes))
+        translate_void_slots(t);
+}
 
 /* run.c */
 int translate_blocks(struct soft *sv);

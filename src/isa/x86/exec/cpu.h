@@ -78,7 +78,7 @@ struct x86_tlb_entry {
     u64 host;   /* the page's host address: addend + linear page */
 };
 enum { X86_TLB_GLOBAL = 0x100, X86_TLB_SHIFT = 0x3f };
-enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
+enum { X86_TLB_BITS = 12, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_NONE ((u64)1) /* in slow: not page-aligned, never equals a page address */
 static inline u64 x86_tlb_no_tag(unsigned slot)
 {
@@ -171,6 +171,7 @@ struct x86_cpu {
      * one for each half of the address space: INVLPG elsewhere has one entry to drop. */
     u64 tlb_used[X86_TLB_FILLED][2][X86_TLB_SIZE / 64];
     u64 tlb_large_low[2], tlb_large_high[2];
+    u64 tlb_changes; /* how often something was taken away: copies of entries are void then */
     alignas(64) struct x86_tlb_entry tlb[X86_TLB_COUNT][X86_TLB_SIZE];
 };
 

@@ -36,6 +36,7 @@ void x86_tlb_init(struct x86_cpu *cpu)
 
 void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
 {
+    cpu->tlb_changes++;
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
         for (unsigned g = 0; g <= global_too; g++)
             for (unsigned word = 0; word < X86_TLB_SIZE / 64; word++) {
@@ -59,10 +60,23 @@ static u64 entry_page(const struct x86_tlb_entry *t)
     return t->slow == X86_TLB_NONE ? X86_TLB_NONE : t->slow & ~(u64)0xfff;
 }
 
+/* Entries in use, from `slot` on, in one table: X86_TLB_SIZE when there are no more. */
+static unsigned next_used(const struct x86_cpu *cpu, unsigned index, unsigned slot)
+{
+    for (unsigned word = slot / 64; word < X86_TLB_SIZE / 64; word++, slot = word * 64) {
+        u64 used = cpu->tlb_used[index][0][word] | cpu->tlb_used[index][1][word];
+        used &= ~mask_low(slot % 64);
+        if (used)
+            return word * 64 + (unsigned)__builtin_ctzll(used);
+    }
+    return X86_TLB_SIZE;
+}
+
 static void drop_large_pieces(struct x86_cpu *cpu, u64 va)
 {
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
-        for (unsigned slot = 0; slot < X86_TLB_SIZE; slot++) {
+        for (unsigned slot = next_used(cpu, i, 0); slot < X86_TLB_SIZE;
+             slot = next_used(cpu, i, slot + 1)) {
             struct x86_tlb_entry *t = &cpu->tlb[i][slot];
             unsigned shift = t->info & X86_TLB_SHIFT;
             if (shift > 12 && entry_page(t) >> shift == va >> shift)
@@ -72,6 +86,7 @@ static void drop_large_pieces(struct x86_cpu *cpu, u64 va)
 
 void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va)
 {
+    cpu->tlb_changes++;
     unsigned half = va >> 63;
     if (va >= cpu->tlb_large_low[half] && va <= cpu->tlb_large_high[half])
         drop_large_pieces(cpu, va);
@@ -83,10 +98,12 @@ void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va)
 
 void x86_tlb_drop_physical(struct x86_cpu *cpu, u64 pa, bool writes_only)
 {
+    cpu->tlb_changes++;
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
-        for (unsigned slot = 0; slot < X86_TLB_SIZE; slot++) {
+        for (unsigned slot = next_used(cpu, i, 0); slot < X86_TLB_SIZE;
+             slot = next_used(cpu, i, slot + 1)) {
             struct x86_tlb_entry *t = &cpu->tlb[i][slot];
-            if (entry_page(t) == X86_TLB_NONE || t->pa != (pa & ~(u64)0xfff))
+            if (t->pa != (pa & ~(u64)0xfff))
                 continue;
             t->tag[X86_WRITE] = x86_tlb_no_tag(slot);
             if (!writes_only)
@@ -103,6 +120,7 @@ static void note_fill(struct x86_store_buffer *b, unsigned index, unsigned slot)
 
 void x86_tlb_forget(struct x86_cpu *cpu, const struct x86_store_buffer *b)
 {
+    cpu->tlb_changes++;
     if (b->fills > X86_STORE_FILLS) {
         x86_tlb_flush(cpu, true);
         return;
