@@ -75,11 +75,21 @@ static int open_master(int root, struct err *e)
     return fd;
 }
 
+/* Over /dev/console itself: a link there would choose what the terminal hides (CVE-2025-52565). */
 static int bind_console(int slave, int root, struct err *e)
 {
-    auto_close int target = path_make(root, "/dev/console", PATH_FILE, 0620, e);
-    if (target < 0)
-        return target;
+    struct stat st;
+    const char *name;
+    auto_close int dir = path_make_parent(root, "/dev/console", &name, e);
+    if (dir < 0)
+        return dir;
+    auto_close int made =
+        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0620);
+    auto_close int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (target < 0 || fstat(target, &st))
+        return fail(e, "create /dev/console");
+    if (S_ISLNK(st.st_mode))
+        return err_set(e, -ELOOP, "/dev/console is a symbolic link");
     int r = mount_bind(slave, target, e);
     return r ? err_wrap(e, "bind the terminal to /dev/console") : 0;
 }

@@ -6,6 +6,7 @@
 #include "container/cgroup.h"
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
+#include "container/landlock.h"
 #include "container/mounts.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
@@ -104,7 +105,7 @@ static int check(struct creation *c, struct err *e)
         return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
     if (k->mount_label)
         log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
-    if ((r = sysctl_check(k, e)))
+    if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)))
         return r;
     if (c->rt->systemd && (r = systemd_scope_parse(k->cgroups_path, o->id, &c->scope, e)))
         return r;

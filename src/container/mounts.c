@@ -303,7 +303,9 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
         auto_close int tree = mount_clone(AT_FDCWD, host, true, false, e);
         if (tree < 0)
             return tree;
-        if ((r = mount_change(tree, false, o->attr_set, 0, MS_SLAVE_, e)))
+        /* With what is mounted below, or the host's control groups would stay writable in it
+         * (CVE-2023-25809). */
+        if ((r = mount_change(tree, true, o->attr_set, 0, MS_SLAVE_, e)))
             return r;
         return mount_attach(tree, target, e);
     }

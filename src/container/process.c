@@ -3,6 +3,7 @@
 #include "container/inner.h"
 
 #include "container/hooks.h"
+#include "container/landlock.h"
 #include "container/process_cpus.h"
 
 #include <fcntl.h>
@@ -343,7 +344,7 @@ int process_become(struct inner *in, int proc, struct err *e)
         (r = change_directory(p, &there, false, e)) || (r = set_labels(p, proc, e)))
         return r;
     /* Loading a filter needs CAP_SYS_ADMIN or no_new_privs: early without the one or the other. */
-    if (!p->no_new_privileges && (r = load_seccomp(in, e)))
+    if (!p->no_new_privileges && ((r = landlock_apply(in->config, e)) || (r = load_seccomp(in, e))))
         return r;
     if ((r = drop_bounding(p->caps[CAP_SET_BOUNDING], e)))
         return r;
@@ -364,7 +365,7 @@ int process_become(struct inner *in, int proc, struct err *e)
     if (p->no_new_privileges) {
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
             return fail(e, "set no_new_privs");
-        if ((r = load_seccomp(in, e)))
+        if ((r = landlock_apply(in->config, e)) || (r = load_seccomp(in, e)))
             return r;
     }
     /* As late as can be: what an image brings runs with no more rights than its program. */
