@@ -9,9 +9,9 @@ for my $i (1 .. 8000) {
 }
 for (@lines) {
     my @field = split;
-    next unless m{/page/(\d+)\?id=([0-9a-f]+)};
+    my ($page) = m{/page/(\d+)\?id=[0-9a-f]+} or next;
     (my $path = $field[3]) =~ s/\?.*//;
-    $count{$field[1]}{$path} += $field[4] + ($1 & 3);
+    $count{$field[1]}{$path} += $field[4] + ($page & 3);
 }
 my $sum = 0;
 for my $host (sort keys %count) {

@@ -63,7 +63,9 @@ def main():
         guest = boot.Guest([
             doppel, 'run', '--engine', engine, '--cpus', cpus, '--memory', '1G', '--kernel', kernel,
             '--initrd', boot.initramfs('amd64', folder), '--disk', disk,
-            '--append', 'console=ttyS0 loglevel=4 root=/dev/vda'])
+            # On a loaded host a service may take longer than systemd's patience of 90 s.
+            '--append', 'console=ttyS0 loglevel=4 root=/dev/vda '
+            'systemd.default_timeout_start_sec=3600'])
         guest.expect(r'debian login: ')
         guest.say('root')
         guest.expect(PROMPT)
