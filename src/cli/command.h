@@ -36,7 +36,7 @@ struct cli_command {
 };
 
 extern const struct cli_command *const cli_commands[]; /* sorted; ended by NULL */
-extern const struct cli_command cli_run, cli_engines, cli_completion, cli_man;
+extern const struct cli_command cli_run, cli_engines, cli_completion, cli_man, cli_stat;
 
 /* Calls set(ctx, id, value) for each option; *rest is the index of the first operand, *dashes says
  * that it follows "--". --help is answered here: returns 1. Errors: -EINVAL. */

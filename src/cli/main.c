@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_completion, &cli_engines, &cli_man, &cli_run, NULL,
+    &cli_completion, &cli_engines, &cli_man, &cli_run, &cli_stat, NULL,
 };
 
 void cli_report(const struct err *e)

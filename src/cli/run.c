@@ -31,6 +31,7 @@ enum {
     OPT_LOCKSTEP,
     OPT_MEMORY,
     OPT_MODULE,
+    OPT_NAME,
     OPT_NO_REBOOT,
     OPT_PARA,
     OPT_NO_SANDBOX,
@@ -203,12 +204,13 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_KERNEL: m->kernel = value; return 0;
     case OPT_MEMORY: return set_memory(m, value, e);
     case OPT_MODULE: return set_module(m, value, e);
+    case OPT_NAME: r->name = value; return 0;
     case OPT_NO_REBOOT: m->no_reboot = true; return 0;
     case OPT_PARA: return set_para(m, value, e);
     case OPT_NO_SANDBOX: r->no_sandbox = true; return 0;
     case OPT_QUIET: r->quiet = true; return 0;
     case OPT_SERIAL: return set_serial(r, value, e);
-    case OPT_STAT: r->stat = true; return 0;
+    case OPT_STAT: r->stat = m->time_exits = true; return 0;
     case OPT_VERBOSE: r->verbose++; return 0;
     default: return -EINVAL;
     }
@@ -352,9 +354,11 @@ static const struct cli_option options[] = {
      "stdio none null pty file:", "serial port: stdio, none, null, pty, file:PATH (repeatable)"},
     {OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, "end instead of restarting when the guest resets"},
     {OPT_NO_SANDBOX, 0, "no-sandbox", NULL, NULL, "do not confine the process (debugging)"},
+    {OPT_NAME, 0, "name", "NAME", NULL, "name for `doppel stat NAME`"},
     {OPT_LOCKSTEP, 0, "lockstep", NULL, NULL,
      "check every translation against the interpreter (slow; one CPU)"},
-    {OPT_STAT, 0, "stat", NULL, NULL, "print exit counters at the end"},
+    {OPT_STAT, 0, "stat", NULL, NULL,
+     "print what was counted, and time in the monitor, at the end"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
     {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "build the machine, say what would run, and end"},
     {OPT_QUIET, 'q', "quiet", NULL, NULL, "no line about the choice of engine, no progress"},

@@ -5,6 +5,7 @@
 #define CLI_RUN_H
 
 #include "machine/machine.h"
+#include <stdio.h>
 
 struct run_request {
     struct machine_config machine;
@@ -13,7 +14,8 @@ struct run_request {
     char **command; /* after "--"; NULL: an interactive machine */
     int command_length;
     bool stat, json, quiet, dry_run, no_sandbox;
-    bool own_guest; /* the cached kernel and initramfs: what its console runs is known */
+    bool own_guest;   /* the cached kernel and initramfs: what its console runs is known */
+    const char *name; /* NULL: it cannot be asked while it runs */
     unsigned verbose;
     char kernel_path[4096], initrd_path[4096], append[4096];
 };
@@ -22,7 +24,10 @@ struct run_request {
 int session_run(struct run_request *r);
 /* Prints what would run (to standard output, JSON if asked). */
 void dry_run_print(struct machine *m, const struct run_request *r);
-/* Prints the exit counters of a machine that has stopped (to standard error, JSON if asked). */
-void stat_print(struct machine *m, bool json);
+
+/* stat.c: what a machine has counted so far, as a document; while it runs too. */
+struct json_t;
+struct json_t *stat_collect(struct machine *m);
+void stat_print(const struct json_t *doc, bool json, FILE *to);
 
 #endif

@@ -9,12 +9,15 @@
 #include "cli/command.h"
 #include "cli/guest_command.h"
 #include "host/chardev_fd.h"
+#include "host/control.h"
 #include "host/sandbox.h"
 #include "host/terminal.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +35,7 @@ struct session {
     bool terminal_output;          /* standard output is, or was, a terminal */
     int signal;                    /* that ended the machine */
     struct chardev *stdio;         /* the serial port on standard input and output */
+    struct control *control;       /* NULL: the machine has no name */
     struct os_timer *end_of_input; /* repeats Ctrl-D on it */
 };
 
@@ -167,6 +171,20 @@ static void *io_main(void *ctx)
     return NULL;
 }
 
+/* `doppel stat` asks. */
+static char *answer_request(void *ctx, const char *request)
+{
+    struct session *s = ctx;
+    struct machine *m = __atomic_load_n(&s->machine, __ATOMIC_ACQUIRE);
+    if (!m || strcmp(request, "stat") != 0)
+        return NULL;
+    json_t *doc = stat_collect(m);
+    char *dump = json_dumps(doc, JSON_COMPACT), *text = dump ? str_dup(dump) : NULL;
+    free(dump);
+    json_decref(doc);
+    return text;
+}
+
 static int set_up(struct session *s, struct err *e)
 {
     static const int taken[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGWINCH, 0};
@@ -174,6 +192,8 @@ static int set_up(struct session *s, struct err *e)
     int err = os_loop_create(&s->loop, e);
     if (!err)
         err = signal_watch_create(&s->signals, s->loop, taken, on_signal, s, e);
+    if (!err && r->name && !r->dry_run)
+        err = control_create(&s->control, s->loop, r->name, answer_request, s, e);
     if (!err)
         err = open_serials(s, e);
     if (!err && r->command) {
@@ -198,6 +218,7 @@ static void tear_down(struct session *s)
         os_loop_stop(s->loop);
         os_thread_join(s->io);
     }
+    control_destroy(s->control);
     terminal_restore();
     machine_destroy(s->machine);
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
@@ -276,8 +297,11 @@ static int run_machine(struct session *s, struct err *e)
     enum vm_end why = vm_wait(vm, &guest_status, e);
     terminal_restore();
     int status = status_of(s, why, guest_status, e);
-    if (r->stat)
-        stat_print(s->machine, r->json);
+    if (r->stat) {
+        json_t *doc = stat_collect(s->machine);
+        stat_print(doc, r->json, stderr);
+        json_decref(doc);
+    }
     return status;
 }
 

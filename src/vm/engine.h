@@ -36,6 +36,9 @@ enum vcpu_stop {
 /* Told of one quirk: a keyword for programs and a sentence for people. */
 typedef void (*engine_quirk_fn)(void *ctx, const char *keyword, const char *text);
 
+/* Told of one of an engine's own counters: "callouts by instruction", "rdtsc", 12. */
+typedef void (*engine_count_fn)(void *ctx, const char *group, const char *name, u64 value);
+
 struct engine_ops {
     const char *name;
     const char *description;
@@ -66,6 +69,8 @@ struct engine_ops {
     /* NULL, or told of every change of an I/O APIC entry: an engine whose own local APIC must know
      * which vectors end with a broadcast to the I/O APIC. */
     void (*route)(struct vm *, unsigned pin, u64 addr, u32 data);
+    /* NULL, or tells what the engine counts beside exits. Any thread, while the vCPU runs too. */
+    void (*counters)(const struct vcpu *, engine_count_fn tell, void *ctx);
     void (*vcpu_fini)(struct vcpu *);
     void (*vm_fini)(struct vm *);
 };

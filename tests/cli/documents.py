@@ -11,7 +11,7 @@ import sys
 
 from command import DOPPEL, HERE, OBEY, Case, main
 
-COMMANDS = ['completion', 'engines', 'man', 'run']
+COMMANDS = ['completion', 'engines', 'man', 'run', 'stat']
 UPDATE = sys.argv[-1] == '--update'
 if UPDATE:
     sys.argv.pop()

@@ -5,7 +5,7 @@
  * sets the host has. A handler logs each fault, and the loop it was in ends; what the registers
  * were goes to memory. Everything is compared but what depends on when interrupts came.
  *
- *     test_trouble [PROGRAMS [SEED]] */
+ *     test_trouble [PROGRAMS [SEED [FIRST]]] */
 #include "../unit/cmocka_all.h"
 
 #include "rig.h"
@@ -455,7 +455,7 @@ static void run_on(const struct engine_ops *engine, bool lockstep, struct outcom
     rig_close(&r);
 }
 
-static unsigned programs = 4;
+static unsigned programs = 4, first;
 static u64 seed = 1;
 
 static void report(const struct outcome *a, const struct outcome *b, unsigned program)
@@ -468,6 +468,12 @@ static void report(const struct outcome *a, const struct outcome *b, unsigned pr
                    (unsigned long long)load64(b->memory + k));
             shown++;
         }
+    for (unsigned k = 0; k < X86_GPR_COUNT; k++)
+        if (a->s.gpr[k] != b->s.gpr[k])
+            printf("register %u differs\n", k);
+    for (unsigned k = 0; k < sizeof a->s.xsave; k++)
+        if (a->s.xsave[k] != b->s.xsave[k] && (k < 512 || k >= 576))
+            printf("xsave %u: %x interpreted, %x translated\n", k, a->s.xsave[k], b->s.xsave[k]);
     FILE *f = fopen("trouble-program.bin", "wb");
     if (f) {
         fwrite(code, 1, at, f);
@@ -494,7 +500,7 @@ static void random_trouble(void **state)
     u64 faults = 0, interrupts = 0;
     assert_true(a && b);
     assert_int_equal(engine_translate.model(&model, &e), 0);
-    for (unsigned k = 0; k < programs; k++) {
+    for (unsigned k = first; k < first + programs; k++) {
         seed_state = seed * 1000003 + k;
         put_program();
         run_on(&engine_interpret, false, a);
@@ -524,6 +530,8 @@ int main(int argc, char **argv)
         programs = (unsigned)atoi(argv[1]);
     if (argc > 2)
         seed = strtoull(argv[2], NULL, 0);
+    if (argc > 3)
+        first = (unsigned)atoi(argv[3]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     log_set_sink(tell);
     printf("%u programs, seed %llu\n", programs, (unsigned long long)seed);

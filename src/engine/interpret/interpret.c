@@ -58,6 +58,7 @@ const struct engine_ops engine_interpret = {
     .get_state = soft_get_state,
     .set_state = soft_set_state,
     .memory_event = soft_memory_event,
+    .counters = soft_counters,
     .vcpu_fini = interpret_vcpu_fini,
     .vm_fini = soft_vm_fini,
 };

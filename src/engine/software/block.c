@@ -55,6 +55,7 @@ void block_drop_all(struct soft *sv)
 {
     u64 index;
     sv->epoch++;
+    sv->emptied++;
     for (struct block *b = arena_next(&sv->arena, NULL); b; b = arena_next(&sv->arena, b))
         for (unsigned k = 0; b->bytes && k < 2; k++)
             if (b->ref[k].block && code_page_index(sv->svm, page_of_ref(b, k), &index)) {
@@ -78,6 +79,7 @@ void block_cache_full(struct soft *sv)
 static void kill_block(struct soft *sv, struct block *b)
 {
     b->dead = true;
+    sv->blocks_dropped++;
     for (struct block **p = hash_chain(sv, b->pa, b->key); *p; p = &(*p)->hash_next)
         if (*p == b) {
             *p = b->hash_next;
@@ -328,6 +330,7 @@ static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
     mem_copy(place, b, b->space);
     sv->arena.at += b->space;
     enter_block(sv, place, &s);
+    sv->blocks_made++;
     return place;
 }
 

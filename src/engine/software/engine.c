@@ -87,6 +87,18 @@ int soft_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
     return 0;
 }
 
+void soft_counters(const struct vcpu *v, engine_count_fn tell, void *ctx)
+{
+    const struct soft *sv = v->engine;
+    const struct x86_cpu *cpu = &sv->cpu;
+    tell(ctx, "code", "blocks decoded", sv->blocks_made);
+    tell(ctx, "code", "blocks dropped, overwritten", sv->blocks_dropped);
+    tell(ctx, "code", "all blocks dropped", sv->emptied);
+    tell(ctx, "tlb", "entries filled", cpu->tlb_events.fills);
+    tell(ctx, "tlb", "flushes", cpu->tlb_events.flushes);
+    tell(ctx, "tlb", "page flushes", cpu->tlb_events.page_flushes);
+}
+
 static void drop_write_tags(struct soft_vm *svm)
 {
     exclusive_begin(svm, NULL);

@@ -136,6 +136,8 @@ struct soft {
     struct block_ref **page_first; /* by page of RAM */
     struct jump jump[JUMP_CACHE_SIZE];
 
+    u64 blocks_made, blocks_dropped, emptied;
+
     /* Stores by others into pages this vCPU has blocks from; under queue_lock. */
     struct os_mutex queue_lock;
     struct code_write queue[CODE_QUEUE_SIZE];
@@ -255,6 +257,7 @@ void soft_vcpu_fini(struct soft *sv);
 void soft_kick(struct vcpu *v);
 int soft_get_state(struct vcpu *v, struct x86_state *s, struct err *e);
 int soft_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
+void soft_counters(const struct vcpu *v, engine_count_fn tell, void *ctx);
 void soft_memory_event(struct vm *vm, const struct memory_event *ev);
 
 #endif

@@ -46,13 +46,20 @@ static void emit_callout(struct lower *l, u32 name)
     emit_call(&l->e, l->t->do_callout);
 }
 
+static void give_up(struct lower *l)
+{
+    if (l->copy != COPY_SLOW)
+        l->t->given_up[give_up_reason(l->i)]++;
+    emit_callout(l, callout_name(l->t, l->bound, l->offset));
+}
+
 static void lower_one(struct lower *l)
 {
     unsigned first = l->slows;
     bool done =
         lower_control(l) || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
     if (!done)
-        emit_callout(l, callout_name(l->t, l->bound, l->offset));
+        give_up(l);
     l->called_out[l->index] = !done;
     if (l->sets_flags)
         l->flags_saved = false;
@@ -252,8 +259,10 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     tr->entry_indirect = emit_rx(&l->e, l->e.p);
     emit_way_in(l, offset, saved, &ways);
     emit_entries(l, tr, saved, &ways);
-    for (unsigned k = 0; k < count; k++)
+    for (unsigned k = 0; k < count; k++) {
+        tr->vectors |= uses_vectors(&insn[k]);
         tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
+    }
     l->flags_saved = saved;
     lower_all(l, insn, bytes, count, live, copy);
     slot_emit_misses(l);
@@ -275,11 +284,15 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     unsigned count;
     struct lower l = {.t = t, .b = b, .env = env, .word = env & ENV_32 ? 4 : 8};
     l.e = (struct emit){t->code_at, t->code.rx - t->code.rw};
-    if (!decode_copy(&l, insn, bytes, &count))
+    if (!decode_copy(&l, insn, bytes, &count)) {
+        t->given_up[GIVE_UP_CHANGED]++;
         return NULL;
+    }
     struct translation *tr = (struct translation *)(void *)t->code_at;
     lower_block(&l, insn, bytes, count);
     tr->end = emit_rx(&l.e, l.e.p);
+    t->translations++;
+    t->code_bytes += (u64)(l.e.p - t->code_at);
     t->code_at = (u8 *)align_up((u64)(uintptr_t)l.e.p, 64);
     return tr;
 }

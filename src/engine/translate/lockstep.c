@@ -206,7 +206,10 @@ static int interpret(struct lockstep *ls, unsigned limit, bool careful, unsigned
 static void run_again(struct lockstep *ls)
 {
     struct x86_cpu *cpu = &ls->t->soft.cpu;
-    cpu->vector_live = cpu->vector_strict = 0;
+    if (ls->vectors) {
+        cpu->vector_live = cpu->vector_strict = 0;
+        mem_copy(cpu->s.xsave, ls->before.xsave, sizeof cpu->s.xsave);
+    }
     x86_tlb_forget(cpu, &ls->stores);
     copy_state(ls, &cpu->s, &ls->before);
     x86_cpu_derive(cpu);
@@ -218,16 +221,13 @@ static void run_again(struct lockstep *ls)
 static void take_vectors(struct lockstep *ls)
 {
     struct x86_cpu *cpu = &ls->t->soft.cpu;
-    ls->vectors = cpu->vector_live;
-    if (!ls->vectors)
-        return;
-    mem_copy(ls->before.xsave, cpu->s.xsave, sizeof cpu->s.xsave);
     x86_vector_release(cpu);
     mem_copy(ls->after.xsave, cpu->s.xsave, sizeof cpu->s.xsave);
     mem_copy(cpu->s.xsave, ls->before.xsave, sizeof cpu->s.xsave);
 }
 
-/* Runs the stretch: in one go, or, when that touched something it may not, up to there. */
+/* Runs the stretch: in one go, or, when that touched something it may not, with care and up to
+ * there. */
 static void run_stretch(struct lockstep *ls)
 {
     unsigned at = 0, limit = ~0u;
@@ -236,11 +236,11 @@ static void run_stretch(struct lockstep *ls)
     ls->result = interpret(ls, limit, false, &at);
     if (!ls->foul && stores_are_plain(ls))
         return;
-    run_again(ls);
-    interpret(ls, limit, true, &at);
-    limit = at;
-    run_again(ls);
-    ls->result = interpret(ls, limit, false, &at);
+    do {
+        limit = ls->foul ? at : limit;
+        run_again(ls);
+        ls->result = interpret(ls, limit, true, &at);
+    } while (ls->foul); /* an interrupt may come up that stops a string instruction before */
 }
 
 static void shadow(struct lockstep *ls)
@@ -251,7 +251,10 @@ static void shadow(struct lockstep *ls)
     u64 retired = cpu->retired, dr6 = cpu->dr6_pending;
     u8 trap = cpu->trap_pending;
     bool live = cpu->vector_live;
-    x86_vector_release(cpu);
+    if (ls->vectors) {
+        x86_vector_release(cpu);
+        mem_copy(ls->before.xsave, cpu->s.xsave, sizeof cpu->s.xsave);
+    }
     copy_state(ls, &ls->before, &cpu->s);
     mem_copy(derived, (u8 *)cpu + DERIVED, DERIVED_BYTES);
     u32 flags = (u32)cpu->s.rflags & X86_STATUS_FLAGS;
@@ -262,7 +265,8 @@ static void shadow(struct lockstep *ls)
     cpu->stores = &ls->stores;
     cpu->tlb_index = X86_TLB_CHECKED;
     run_stretch(ls);
-    take_vectors(ls);
+    if (ls->vectors)
+        take_vectors(ls);
     copy_state(ls, &ls->after, &cpu->s);
     ls->fault = cpu->fault;
     ls->before.rflags = (ls->before.rflags & ~(u64)X86_STATUS_FLAGS) | flags;
@@ -274,7 +278,7 @@ static void shadow(struct lockstep *ls)
     cpu->retired = retired;
     cpu->dr6_pending = dr6;
     cpu->trap_pending = trap;
-    if (live)
+    if (ls->vectors && live)
         x86_vector_acquire(cpu);
 }
 
@@ -430,6 +434,7 @@ int lockstep_run(struct translator *t, const struct block *b, const struct trans
     ls->block = b;
     ls->translation = tr;
     ls->rip = t->soft.cpu.s.rip;
+    ls->vectors = tr->vectors;
     ls->words = tr->sensitive ? LOCKSTEP_WORDS : LOCKSTEP_FEW;
     ls->left = false;
     open_stretch(ls, 0);

@@ -44,7 +44,7 @@ struct lockstep {
     int result;             /* enum x86_result at the block's end */
     struct x86_event fault; /* with X86_EXCEPTION */
     bool foul;              /* something that must happen once was touched */
-    bool vectors;           /* vector state was used */
+    bool vectors;           /* the block may use vector state */
     bool left;              /* a callout made the translation leave before its end */
     bool failed;            /* a difference was found: the machine ends */
     struct x86_store_buffer stores;

@@ -110,6 +110,7 @@ int translate_callout(struct translator *t, u32 name)
     cpu->s.rip = (cpu->fault_rip + i->len) & cpu->rip_mask;
     int r = i->exec(cpu, i);
     cpu->retired++;
+    t->calls[i->op]++;
     if (unlikely(r != X86_OK))
         return go_on(t, r);
     /* Translations, addresses or permissions may be others now; MXCSR may unmask exceptions. */
@@ -188,13 +189,24 @@ static bool has_room(const struct translator *t)
            t->link_count + EXITS_MAX <= LINKS_MAX;
 }
 
+static bool is_untranslatable(struct translator *t, const struct block *b, u8 env)
+{
+    enum give_up why = b->second_page && (env & ENV_32)     ? GIVE_UP_TWO_PAGES
+                       : (env & ENV_TLB) == X86_TLB_CHECKED ? GIVE_UP_CHECKED
+                       : !has_room(t)                       ? GIVE_UP_NO_ROOM
+                                                            : GIVE_UP_COUNT;
+    if (why == GIVE_UP_COUNT)
+        return false;
+    t->given_up[why]++;
+    return true;
+}
+
 /* The translation of b for the running environment; NULL: interpret it. */
 static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if ((b->second_page && (env & ENV_32)) || (env & ENV_TLB) == X86_TLB_CHECKED ||
-        ++b->heat < t->hot || !has_room(t))
+    if (++b->heat < t->hot || is_untranslatable(t, b, env))
         return NULL;
     b->heat = 0;
     if (b->translation) {
@@ -235,6 +247,7 @@ static int run_native(struct translator *t, const struct translation *tr)
     t->context = context_of(t, tr->env);
     flags_in(t);
     translate_settle(t);
+    t->entries++;
     t->enter(t, tr->entry);
     if (t->kind == EXIT_RESULT)
         return (int)t->result;

@@ -106,6 +106,7 @@ const struct engine_ops engine_translate = {
     .get_state = soft_get_state,
     .set_state = soft_set_state,
     .memory_event = soft_memory_event,
+    .counters = translate_counters,
     .vcpu_fini = translate_vcpu_fini,
     .vm_fini = soft_vm_fini,
 };

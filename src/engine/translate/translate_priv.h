@@ -49,6 +49,26 @@ enum {
 };
 _Static_assert(X86_TLB_COUNT - 1 == ENV_TLB, "it has two bits");
 
+/* What is not translated, and why. */
+#define GIVE_UPS(X)                                                                                \
+    X(SENSITIVE, "instruction: sensitive")                                                         \
+    X(STRING, "instruction: string")                                                               \
+    X(X87, "instruction: x87 or MMX")                                                              \
+    X(VECTOR, "instruction: vector, of a form or state that does not run as it is")                \
+    X(CONTROL, "instruction: far, or a rare branch")                                               \
+    X(ADDRESS, "instruction: address of a rare form")                                              \
+    X(OTHER, "instruction: other")                                                                 \
+    X(TWO_PAGES, "block: crosses a page")                                                          \
+    X(CHECKED, "block: run while every access is looked at")                                       \
+    X(NO_ROOM, "block: no room for code")                                                          \
+    X(CHANGED, "block: its bytes were being written")
+enum give_up {
+#define X(id, text) GIVE_UP_##id,
+    GIVE_UPS(X)
+#undef X
+        GIVE_UP_COUNT
+};
+
 struct translation {
     const u8 *entry;      /* for links forward */
     const u8 *entry_poll; /* for links backward: looks at requests first */
@@ -57,6 +77,7 @@ struct translation {
     const u8 *end;
     u8 env;
     bool sensitive;  /* it holds instructions of X86_CLASS_SENSITIVE */
+    bool vectors;    /* ... that use vector or x87 state */
     bool flags_live; /* it uses arithmetic flags from before it */
 };
 
@@ -104,6 +125,10 @@ struct translator {
     u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
     int (*callout)(struct translator *, u32); /* called from translated code */
 
+    u64 translations, code_bytes, entries; /* made; of host code; runs from outside */
+    u64 given_up[GIVE_UP_COUNT];           /* by enum give_up */
+    u64 calls[X86_OP_COUNT];               /* callouts */
+
     struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
     unsigned hot;              /* runs before a block is translated */
 
@@ -138,6 +163,11 @@ void translate_routines(struct translator *t);
 
 /* block.c: makes b's translation; NULL when there is no room left. */
 struct translation *translate_block(struct translator *t, struct block *b, u8 env);
+
+/* counters.c */
+void translate_counters(const struct vcpu *v, engine_count_fn tell, void *ctx);
+bool uses_vectors(const struct x86_insn *i);
+enum give_up give_up_reason(const struct x86_insn *i);
 
 /* listing.c: code for people. rip: of the block. */
 void listing_guest(const struct translator *t, const struct block *b, u64 rip,

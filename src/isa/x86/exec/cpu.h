@@ -165,6 +165,9 @@ struct x86_cpu {
     struct x86_store_buffer *stores;
 
     u64 retired; /* instructions, kept by the loop that drives exec */
+    struct {     /* how often */
+        u64 fills, flushes, page_flushes;
+    } tlb_events;
 
     /* Which entries hold something, by whether the translation is global: a flush costs what was
      * filled, not the size of the TLB. Linear ranges [low, high] that hold parts of large pages,

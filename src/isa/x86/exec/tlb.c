@@ -37,6 +37,7 @@ void x86_tlb_init(struct x86_cpu *cpu)
 void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
 {
     cpu->tlb_changes++;
+    cpu->tlb_events.flushes++;
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
         for (unsigned g = 0; g <= global_too; g++)
             for (unsigned word = 0; word < X86_TLB_SIZE / 64; word++) {
@@ -87,6 +88,7 @@ static void drop_large_pieces(struct x86_cpu *cpu, u64 va)
 void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va)
 {
     cpu->tlb_changes++;
+    cpu->tlb_events.page_flushes++;
     unsigned half = va >> 63;
     if (va >= cpu->tlb_large_low[half] && va <= cpu->tlb_large_high[half])
         drop_large_pieces(cpu, va);
@@ -138,6 +140,7 @@ static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
     struct x86_tlb_entry *t = &cpu->tlb[index][slot];
     u64 va = lin & ~(u64)0xfff;
     entry_drop(cpu, index, slot);
+    cpu->tlb_events.fills++;
     if (unlikely(cpu->stores))
         note_fill(cpu->stores, index, slot);
     t->slow = va | page->rights;
