@@ -129,7 +129,6 @@ static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
     case X86_OP_STD:
     case X86_OP_LDMXCSR:
     case X86_OP_VLDMXCSR:
-    case X86_OP_CMPXCHG8B:
     case X86_OP_CMPXCHG16B:
     case X86_OP_RDRAND:
     case X86_OP_RDSEED:

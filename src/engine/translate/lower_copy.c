@@ -48,6 +48,8 @@ static bool is_copied(const struct x86_insn *i)
     case X86_OP_XCHG:
     case X86_OP_XADD:
     case X86_OP_CMPXCHG:
+    case X86_OP_CMPXCHG8B:
+    case X86_OP_CMPXCHG16B:
     case X86_OP_CBW:
     case X86_OP_CWD:
     case X86_OP_CLC:
@@ -284,5 +286,5 @@ bool lower_copy(struct lower *l)
         if (!size)
             return false;
     }
-    return lower_instruction(l, &f, size, access, 0);
+    return lower_instruction(l, &f, size, access, form->flags & X86_F_ALIGN ? size - 1 : 0);
 }

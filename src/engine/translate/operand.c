@@ -249,7 +249,7 @@ void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsig
     l->bias = a ? -a->from_low : 0;
     lower_address(l);
     l->bias = 0;
-    l->near = l->copy != COPY_SLOW && l->word == 8 && slot_is_near(l);
+    l->near = l->copy != COPY_SLOW && slot_is_near(l);
     if (a)
         check_group(l, a);
     else
@@ -271,7 +271,7 @@ void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access 
         return;
     }
     emit_sum(&l->e, lower_w(l), T0, base, disp - (a ? a->from_low : 0));
-    l->near = l->copy != COPY_SLOW && l->word == 8;
+    l->near = l->copy != COPY_SLOW;
     if (a)
         check_group(l, a);
     else

@@ -32,6 +32,7 @@ struct group {
 };
 
 struct sharing {
+    unsigned word; /* bytes of an address; sums of 4 bytes wrap, but not inside a page */
     struct value value[VALUES];
     u32 next_id;
     unsigned groups, open; /* those before `open` ended with a callout */
@@ -161,7 +162,8 @@ static void derive(struct sharing *s, unsigned to, unsigned from, i64 delta)
 static bool follow_values(struct sharing *s, const struct x86_insn *i, i64 next)
 {
     bool reg = i->off_modrm && !(i->flags & X86_I_MEM);
-    if (i->osz != 8)
+    int word = (int)s->word;
+    if (i->osz != s->word)
         return false;
     switch (i->op) {
     case X86_OP_MOV:
@@ -182,21 +184,21 @@ static bool follow_values(struct sharing *s, const struct x86_insn *i, i64 next)
         derive(s, i->rm, i->rm, i->op == X86_OP_INC ? 1 : -1);
         return true;
     case X86_OP_LEA:
-        if (i->asz != 8 || i->index != X86_NO_REG || i->base == X86_NO_REG)
+        if (i->asz != s->word || i->index != X86_NO_REG || i->base == X86_NO_REG)
             return false;
         if (i->base == X86_REG_RIP)
             derive(s, i->reg, PAGE_VALUE, next + i->disp);
         else
             derive(s, i->reg, i->base, i->disp);
         return true;
-    case X86_OP_PUSH: derive(s, X86_RSP, X86_RSP, -8); return true;
-    case X86_OP_CALL: derive(s, X86_RSP, X86_RSP, -8); return true;
+    case X86_OP_PUSH: derive(s, X86_RSP, X86_RSP, -word); return true;
+    case X86_OP_CALL: derive(s, X86_RSP, X86_RSP, -word); return true;
     case X86_OP_POP:
-        derive(s, X86_RSP, X86_RSP, 8);
+        derive(s, X86_RSP, X86_RSP, word);
         forget(s, i->rm);
         return true;
     case X86_OP_LEAVE:
-        derive(s, X86_RSP, X86_RBP, 8);
+        derive(s, X86_RSP, X86_RBP, word);
         forget(s, X86_RBP);
         return true;
     }
@@ -214,7 +216,7 @@ static bool place_of(const struct sharing *s, const struct x86_insn *i, const st
         p->disp = s->value[a->base].delta + a->disp;
         return true;
     }
-    if (i->asz != 8)
+    if (i->asz != s->word)
         return false;
     if (i->seg == X86_FS || i->seg == X86_GS)
         p->seg = i->seg;
@@ -319,11 +321,9 @@ static bool branches_to(const struct x86_insn *i, i64 next, i64 start)
 
 bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
 {
-    struct sharing s = {.next_id = FIRST_ID}, before;
+    struct sharing s = {.next_id = FIRST_ID, .word = l->word}, before;
     i64 start = (i64)(l->b->pa & (PAGE_SIZE - 1)), next = start;
     u32 narrow = 0;
-    if (l->word != 8)
-        return false;
     for (unsigned r = 0; r < VALUES; r++)
         forget(&s, r);
     for (unsigned k = 0; k < count; k++) {
