@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The three devices of one port: exit, debug console, port 92h. The first byte says which. */
+/* The devices of one port: exit, debug console, progress code, port 92h. The first byte says which.
+ */
 #include "device_fuzz.h"
 
 #include "device/misc/debug_port.h"
 #include "device/misc/exit_port.h"
+#include "device/misc/post_port.h"
 #include "device/misc/reset_port.h"
 
 static void on_exit_status(void *ctx, int status)
@@ -32,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct device_fuzz ports[] = {
         {.type = &exit_port_type, .region_size = {EXIT_PORT_SIZE}, .plug = plug_exit},
         {.type = &debug_port_type, .region_size = {1}, .plug = plug_debug},
+        {.type = &post_port_type, .region_size = {1}},
         {.type = &reset_port_type, .region_size = {1}, .plug = plug_reset},
     };
     if (!size)

@@ -7,6 +7,7 @@
 #include "device/irq/pic8259.h"
 #include "device/misc/exit_port.h"
 #include "device/misc/i8042.h"
+#include "device/misc/post_port.h"
 #include "device/misc/reset_port.h"
 #include "device/pci/pci.h"
 #include "device/serial/uart16550.h"

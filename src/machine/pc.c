@@ -196,6 +196,15 @@ static int add_reset_port(struct machine *m, struct err *e)
     return r ? r : map_ports(m, &p->dev, RESET_PORT_92, PC_PORT_92, 1, e);
 }
 
+static int add_post_port(struct machine *m, struct err *e)
+{
+    struct device *d = make(m, &post_port_type, "post", e);
+    if (!d)
+        return -ENOMEM;
+    int r = device_init(d, e);
+    return r ? r : map_ports(m, d, 0, PC_PORT_POST, 1, e);
+}
+
 /* COM1 is always there; COM1 and COM3 share an interrupt, as COM2 and COM4 do. */
 static int add_uarts(struct machine *m, const struct machine_config *c, struct err *e)
 {
@@ -333,6 +342,8 @@ int pc_create(struct machine *m, const struct machine_config *c, struct err *e)
         r = add_exit_port(m, e);
     if (!r)
         r = add_reset_port(m, e);
+    if (!r)
+        r = add_post_port(m, e);
     if (!r)
         r = add_uarts(m, c, e);
     if (!r)

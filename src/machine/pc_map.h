@@ -48,6 +48,7 @@ enum pc_port {
     PC_PORT_I8042 = 0x60,
     PC_PORT_61 = 0x61,
     PC_PORT_RTC = 0x70,
+    PC_PORT_POST = 0x80,
     PC_PORT_92 = 0x92,
     PC_PORT_PIC2 = 0xa0,
     PC_PORT_EXIT = 0xf4,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exit port, debug port, port 92h. */
+/* Exit port, debug port, progress code, port 92h. */
 #include "../unit/cmocka_all.h"
 #include "device/misc/debug_port.h"
 #include "device/misc/exit_port.h"
+#include "device/misc/post_port.h"
 #include "device/misc/reset_port.h"
 #include "fake.h"
 
@@ -63,6 +64,18 @@ static void debug_output(void **state)
     device_destroy(d);
 }
 
+static void progress_code_is_kept(void **state)
+{
+    (void)state;
+    struct device *d = device_alloc(&post_port_type, "post");
+    fake_device_start(d);
+    fake_check_resets(d);
+    fake_write(d, 0, 0, 1, 0x5a);
+    assert_int_equal(fake_read(d, 0, 0, 1), 0x5a);
+    fake_check_round_trip(d);
+    device_destroy(d);
+}
+
 static void fast_reset(void **state)
 {
     (void)state;
@@ -89,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exit_status_as_written),
         cmocka_unit_test(debug_output),
+        cmocka_unit_test(progress_code_is_kept),
         cmocka_unit_test(fast_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -531,4 +531,90 @@ GUEST(guest_gives_up)
         jmp 9b
 END(guest_gives_up)
 
+/* A level-triggered line of the I/O APIC at pin 16, vector 0x41; port 0xe0 asserts and releases it.
+ * The handler ends its first interrupt with the line asserted and must be called again, its second
+ * with the line released. Ends with 2: as often as it was called. */
+GUEST(guest_level)
+        GATE 0x41, level_handler
+        pushq $0xa000
+        pushw $0xfff
+        lidt (%rsp)
+        addq $10, %rsp
+        SET_MSR 0x1b, 0xfee00d00
+        SET_MSR 0x80f, 0x1ff
+        movl $0xfec00000, %edi
+        movl $0x31, (%rdi)
+        movl $0, 0x10(%rdi)
+        movl $0x30, (%rdi)
+        movl $0x8041, 0x10(%rdi)
+        xorl %ebx, %ebx
+        movb $1, %al
+        outb %al, $0xe0
+        sti
+1:      cmpl $2, %ebx
+        jb 1b
+        movl $100000, %ecx              /* a third would come now */
+2:      decl %ecx
+        jnz 2b
+        cli
+        movl $0x30, (%rdi)
+        movl 0x10(%rdi), %eax
+        cmpl $0x8041, %eax              /* remote IRR has gone */
+        je 3f
+        movb $0x99, %bl
+3:      movb %bl, %al
+        outb %al, $0xf4
+9:      hlt
+        jmp 9b
+level_handler:
+        incl %ebx
+        cmpl $2, %ebx
+        jne 4f
+        xorl %eax, %eax
+        outb %al, $0xe0
+4:      SET_MSR 0x80b, 0
+        iretq
+END(guest_level)
+
+/* Read-only memory at 64 MiB: it is read and executed, stores vanish. Its first bytes are
+ * mov $0x21, %al; ret; a quadword lies 8 bytes behind. Ends with 0x21. */
+GUEST(guest_rom)
+        movl $0x4000000, %ebx
+        movabsq $0x1122334455667788, %rdx
+        cmpq 8(%rbx), %rdx
+        jne 1f
+        movb $0xee, 1(%rbx)
+        movq $0, 8(%rbx)
+        leaq 8(%rbx), %rdi
+        movb $0xff, %al
+        movl $4, %ecx
+        rep stosb
+        cmpq 8(%rbx), %rdx
+        jne 1f
+        call *%rbx
+        outb %al, $0xf4
+1:      EXIT(1)
+END(guest_rom)
+
+/* Two registers only the monitor knows: 0x12345678 keeps what is written plus one, 0x12345679 does
+ * not exist. Ends with 13, the exception of the latter. */
+GUEST(guest_msr)
+        GATE 13, msr_fault
+        pushq $0xa000
+        pushw $0xfff
+        lidt (%rsp)
+        addq $10, %rsp
+        SET_MSR 0x12345678, 0xaabbccdd11223344
+        rdmsr
+        cmpl $0x11223345, %eax
+        jne 1f
+        cmpl $0xaabbccdd, %edx
+        jne 1f
+        movl $0x12345679, %ecx
+        rdmsr
+1:      EXIT(1)
+msr_fault:
+        EXIT(13)
+END(guest_msr)
+
         .section .note.GNU-stack, "", @progbits

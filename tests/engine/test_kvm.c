@@ -7,6 +7,7 @@
 
 #include "engine/kvm/kvm.h"
 #include <errno.h>
+#include <grp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,13 +124,13 @@ static int in_private_dev(int (*check)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-static int says(int code, const char *text)
+static int says(int code, const char *text, const char *hint)
 {
     struct err e = {0};
     struct kvm_probe p;
     kvm_probe_host(&p, &e);
     bool right = p.kind == KVM_ABSENT && e.code == code && strstr(e.text, "/dev/kvm") &&
-                 strstr(e.text, text) && e.hint[0];
+                 strstr(e.text, text) && strstr(e.hint, hint);
     if (!right)
         fprintf(stderr, "got: %d %s (%s)\n", e.code, e.text, e.hint);
     return !right;
@@ -138,26 +139,59 @@ static int absent(void)
 {
     if (mount("none", "/dev", "tmpfs", 0, NULL))
         return SKIPPED;
-    return says(-ENOENT, "is not there");
+    return says(-ENOENT, "is not there", "");
 }
 static int other_device(void)
 {
     if (mount("/dev/null", "/dev/kvm", NULL, MS_BIND, NULL))
         return SKIPPED;
-    return says(-ENOTSUP, "lacks API version 12");
+    return says(-ENOTSUP, "is not KVM", "10:232");
 }
-static int forbidden(void)
+static int folder(void)
+{
+    if (mount("none", "/dev", "tmpfs", 0, NULL) || mkdir("/dev/kvm", 0755))
+        return SKIPPED;
+    return says(-EISDIR, "/dev/kvm", "10:232");
+}
+static int no_driver(void)
+{
+    /* Major number 0 belongs to no driver. */
+    if (mount("none", "/dev", "tmpfs", 0, NULL) || mknod("/dev/kvm", S_IFCHR | 0666, 0))
+        return SKIPPED;
+    return says(-ENXIO, "nothing in the kernel stands behind it", "");
+}
+/* The cure depends on whom the mode shuts out. */
+static int forbidden(gid_t group, mode_t mode, const char *hint)
 {
     if (mount("none", "/dev", "tmpfs", 0, NULL) || mknod("/dev/kvm", S_IFREG, 0) ||
-        chmod("/dev/kvm", 0) || setgid(65534) || setuid(65534))
+        chown("/dev/kvm", 0, group) || chmod("/dev/kvm", mode) || setgroups(0, NULL) ||
+        setgid(65534) || setuid(65534))
         return SKIPPED;
-    return says(-EACCES, "no permission");
+    return says(-EACCES, "no permission", hint);
+}
+static int forbidden_to_all(void)
+{
+    return forbidden(0, 0600, "no group may open it");
+}
+static int forbidden_to_the_group(void)
+{
+    return forbidden(4321, 0600, "no group may open it");
+}
+static int forbidden_outside_the_group(void)
+{
+    return forbidden(4321, 0660, "usermod -aG 4321 USER");
 }
 
 static void errors_have_cause_and_cure(void **state)
 {
     (void)state;
-    int (*const checks[])(void) = {absent, other_device, forbidden};
+    int (*const checks[])(void) = {absent,
+                                   other_device,
+                                   folder,
+                                   no_driver,
+                                   forbidden_to_all,
+                                   forbidden_to_the_group,
+                                   forbidden_outside_the_group};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
         int r = in_private_dev(checks[i]);
         if (r == SKIPPED)

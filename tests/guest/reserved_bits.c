@@ -20,6 +20,11 @@ void guest_main(void)
     CHECK_EQ(TRY("mov %0, %%cr4", : : "r"(cr4 | 1 << 15) : TRY_CLOBBERS), 13);
     CHECK_EQ(READ_CR(4), cr4);
     CHECK_EQ(TRY("mov %0, %%cr3", : : "r"((u64)1 << 62) : TRY_CLOBBERS), 13);
-    refuses_msr(0x277, 2);                  /* PAT: a type that does not exist */
+    refuses_msr(0x277, 2);     /* PAT: a type that does not exist */
+    refuses_msr(0x2ff, 0xc02); /* MTRRs: likewise, and reserved bits */
+    refuses_msr(0x2ff, 0x1000);
+    refuses_msr(0x200, 0xc0000003);
+    refuses_msr(0x201, (u64)1 << 62);
+    refuses_msr(0x250, 0x0606060606060602);
     refuses_msr(0x277, 0x0800000000000000); /* bits of an entry */
 }

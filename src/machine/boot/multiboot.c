@@ -134,21 +134,14 @@ static int add_kernel(struct boot_plan *p, const struct image *im, const struct 
     return ret ? ret : elf_add_segments(im, &elf, p, e);
 }
 
-static int add_modules(struct boot_plan *p, const struct boot_input *in, u8 *info, const u64 *text,
-                       struct err *e)
+static void fill_modules(const struct boot_input *in, const struct boot_loaded *loaded, u8 *info)
 {
-    u64 from = MAX(plan_top(p), MiB);
     for (unsigned i = 0; i < in->module_count; i++) {
-        u64 addr;
-        int ret = plan_add_module(p, &in->module[i], "module", from, 4 * GiB, true, &addr, e);
-        if (ret)
-            return ret;
         u8 *m = info + (MODS_AT - BOOT_INFO) + i * MOD_SIZE;
-        store32(m, (u32)addr);
-        store32(m + 4, (u32)(addr + in->module[i].size));
-        store32(m + 8, (u32)text[i]);
+        store32(m, (u32)loaded->module[i].addr);
+        store32(m + 4, (u32)(loaded->module[i].addr + loaded->module[i].size));
+        store32(m + 8, (u32)loaded->module[i].text);
     }
-    return 0;
 }
 
 static void fill_memory(const struct boot_plan *p, u8 *info)
@@ -180,19 +173,14 @@ int multiboot_add(struct boot_plan *p, const struct boot_input *in, struct err *
     u8 *info = plan_buffer(p, INFO_SIZE, e);
     if (!info)
         return -ENOMEM;
-    const char *text[BOOT_MODULES_MAX + 2] = {in->request->cmdline};
-    u64 text_addr[BOOT_MODULES_MAX + 2];
-    for (unsigned i = 0; i < in->module_count; i++)
-        text[i + 1] = in->module_text[i];
-    ret = plan_add_texts(p, in->kernel.path, text, in->module_count + 1, BOOT_CMDLINE_MAX - 1,
-                         text_addr, e);
-    if (!ret)
-        ret = add_modules(p, in, info, text_addr + 1, e);
+    struct boot_loaded loaded;
+    ret = plan_add_request(p, in, MAX(plan_top(p), MiB), true, &loaded, e);
     if (ret)
         return ret;
+    fill_modules(in, &loaded, info);
     store32(info + MBI_FLAGS,
             MBI_HAS_MEM | MBI_HAS_CMDLINE | MBI_HAS_MODS | MBI_HAS_MMAP | MBI_HAS_NAME);
-    store32(info + MBI_CMDLINE, (u32)text_addr[0]);
+    store32(info + MBI_CMDLINE, (u32)loaded.cmdline);
     store32(info + MBI_MODS_COUNT, in->module_count);
     store32(info + MBI_MODS, MODS_AT);
     store32(info + MBI_LOADER_NAME, NAME_AT);

@@ -201,6 +201,25 @@ int plan_add_module(struct boot_plan *p, const struct image *im, const char *wha
     return plan_add(p, im->path, what, *addr, im->data, im->size, im->size, e);
 }
 
+int plan_add_request(struct boot_plan *p, const struct boot_input *in, u64 from, bool low,
+                     struct boot_loaded *out, struct err *e)
+{
+    const char *text[BOOT_MODULES_MAX + 2] = {in->request->cmdline};
+    u64 text_addr[BOOT_MODULES_MAX + 2];
+    for (unsigned i = 0; i < in->module_count; i++)
+        text[i + 1] = in->module_text[i];
+    int ret = plan_add_texts(p, in->kernel.path, text, in->module_count + 1, BOOT_CMDLINE_MAX - 1,
+                             text_addr, e);
+    out->cmdline = text_addr[0];
+    for (unsigned i = 0; i < in->module_count && !ret; i++) {
+        out->module[i].text = text_addr[i + 1];
+        out->module[i].size = in->module[i].size;
+        ret = plan_add_module(p, &in->module[i], i || !in->has_initrd ? "module" : "initrd", from,
+                              4 * GiB, low, &out->module[i].addr, e);
+    }
+    return ret;
+}
+
 u64 plan_ram_size(const struct boot_plan *p)
 {
     u64 size = 0;

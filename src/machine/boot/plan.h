@@ -99,6 +99,18 @@ struct boot_input {
     bool has_initrd;
 };
 
+/* Where the command line and the modules of a request have been put. */
+struct boot_loaded {
+    u64 cmdline;
+    struct {
+        u64 addr, size, text;
+    } module[BOOT_MODULES_MAX + 1];
+};
+/* The command line and the modules with their texts; the modules from `from` up to 4 GiB, at the
+ * low or the high end of what is free. */
+int plan_add_request(struct boot_plan *p, const struct boot_input *in, u64 from, bool low,
+                     struct boot_loaded *out, struct err *e) must_check;
+
 struct elf_file;
 struct bzimage;
 /* Linux: the bzImage itself by its 64-bit or 32-bit entry, or a vmlinux entered directly, where

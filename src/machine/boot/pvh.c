@@ -31,21 +31,14 @@ enum {
 };
 _Static_assert((int)INFO_SIZE <= (int)BOOT_PARAMS - (int)BOOT_INFO, "the start info fits its page");
 
-static int add_modules(struct boot_plan *p, const struct boot_input *in, u8 *info, const u64 *text,
-                       struct err *e)
+static void fill_modules(const struct boot_input *in, const struct boot_loaded *loaded, u8 *info)
 {
     for (unsigned i = 0; i < in->module_count; i++) {
-        u64 addr;
-        int ret = plan_add_module(p, &in->module[i], i || !in->has_initrd ? "module" : "initrd",
-                                  MiB, 4 * GiB, false, &addr, e);
-        if (ret)
-            return ret;
         u8 *m = info + (MODULES_AT - BOOT_INFO) + i * MODULE_SIZE;
-        store64(m, addr);
-        store64(m + 8, in->module[i].size);
-        store64(m + 16, text[i]);
+        store64(m, loaded->module[i].addr);
+        store64(m + 8, loaded->module[i].size);
+        store64(m + 16, loaded->module[i].text);
     }
-    return 0;
 }
 
 int pvh_add(struct boot_plan *p, const struct boot_input *in, const struct elf_file *elf,
@@ -63,21 +56,16 @@ int pvh_add(struct boot_plan *p, const struct boot_input *in, const struct elf_f
     u8 *info = plan_buffer(p, INFO_SIZE, e);
     if (!info)
         return -ENOMEM;
-    const char *text[BOOT_MODULES_MAX + 2] = {in->request->cmdline};
-    u64 text_addr[BOOT_MODULES_MAX + 2];
-    for (unsigned i = 0; i < in->module_count; i++)
-        text[i + 1] = in->module_text[i];
-    ret = plan_add_texts(p, in->kernel.path, text, in->module_count + 1, BOOT_CMDLINE_MAX - 1,
-                         text_addr, e);
-    if (!ret)
-        ret = add_modules(p, in, info, text_addr + 1, e);
+    struct boot_loaded loaded;
+    ret = plan_add_request(p, in, MiB, false, &loaded, e);
     if (ret)
         return ret;
+    fill_modules(in, &loaded, info);
     store32(info + SI_MAGIC, SI_MAGIC_VALUE);
     store32(info + SI_VERSION, 1);
     store32(info + SI_MODULE_COUNT, in->module_count);
     store64(info + SI_MODULES, in->module_count ? MODULES_AT : 0);
-    store64(info + SI_CMDLINE, text_addr[0]);
+    store64(info + SI_CMDLINE, loaded.cmdline);
     store64(info + SI_RSDP, in->request->rsdp);
     store64(info + SI_MEMMAP, MEMMAP_AT);
     store32(info + SI_MEMMAP_COUNT, p->e820_count);

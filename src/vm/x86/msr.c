@@ -15,12 +15,13 @@
 enum { ON_INTEL = 1 << X86_VENDOR_INTEL, ON_AMD = 1 << X86_VENDOR_AMD, ON_BOTH = 3 };
 
 /* Bits outside `writable` keep their value whatever is written: kernels set bits in these that the
- * machine has no use for. */
+ * machine has no use for. A register that no processor lets anybody write faults. */
 struct msr_row {
     u32 index;
     u8 vendors;
     u64 reset, writable;
     const char *name; /* and where it is described */
+    bool read_only;
 };
 
 /* No Meltdown, L1TF, MDS, TAA, SSB, MMIO stale data, GDS, RFDS, ITS or post-barrier RSB
@@ -31,15 +32,15 @@ struct msr_row {
 
 /* Rows are saved by index, so they may be moved and added; VCPU_MSRS_MAX bounds them. */
 static const struct msr_row rows[] = {
-    {0x00000017, ON_INTEL, 0, 0, "IA32_PLATFORM_ID [SDM4 2.1]"},
-    {0x0000003a, ON_INTEL, 1, 0, "IA32_FEATURE_CONTROL: locked, VMX off [SDM4 2.1]"},
+    {0x00000017, ON_INTEL, 0, 0, "IA32_PLATFORM_ID [SDM4 2.1]", true},
+    {0x0000003a, ON_INTEL, 1, 0, "IA32_FEATURE_CONTROL: locked, VMX off [SDM4 2.1]", true},
     {0x0000008b, ON_BOTH, (u64)1 << 32, 0, "IA32_BIOS_SIGN_ID, PATCH_LEVEL: microcode revision"},
     {0x000000ce, ON_INTEL, 0, 0, "MSR_PLATFORM_INFO [SDM4 2.17]"},
-    {0x0000010a, ON_INTEL, ARCH_CAPABILITIES, 0, "IA32_ARCH_CAPABILITIES [SDM4 2.1]"},
+    {0x0000010a, ON_INTEL, ARCH_CAPABILITIES, 0, "IA32_ARCH_CAPABILITIES [SDM4 2.1]", true},
     {0x00000140, ON_INTEL, 0, 0, "MISC_FEATURE_ENABLES: no CPUID faulting [SDM4 2.17]"},
-    {0x00000179, ON_BOTH, 0, 0, "IA32_MCG_CAP: no machine-check banks [SDM3 15.3.1.1]"},
+    {0x00000179, ON_BOTH, 0, 0, "IA32_MCG_CAP: no machine-check banks [SDM3 15.3.1.1]", true},
     {0x0000017a, ON_BOTH, 0, ~(u64)0, "IA32_MCG_STATUS [SDM3 15.3.1.2]"},
-    {0x00000198, ON_INTEL, 0, 0, "IA32_PERF_STATUS [SDM3 14.1.1]"},
+    {0x00000198, ON_INTEL, 0, 0, "IA32_PERF_STATUS [SDM3 14.1.1]", true},
     {0x0000019a, ON_INTEL, 0, 0, "IA32_CLOCK_MODULATION [SDM3 14.8.3]"},
     {0x0000019b, ON_INTEL, 0, 0, "IA32_THERM_INTERRUPT [SDM3 14.8.2]"},
     {0x0000019c, ON_INTEL, 0, 0, "IA32_THERM_STATUS [SDM3 14.8.2]"},
@@ -98,6 +99,8 @@ int vcpu_msr(struct vcpu *v, u32 index, bool write, u64 *value)
     if (i < 0)
         return unknown(v, index, write);
     u64 *reg = &v->priv->msr[i];
+    if (write && rows[i].read_only)
+        return -1;
     if (write)
         *reg = (*reg & ~rows[i].writable) | (*value & rows[i].writable);
     else

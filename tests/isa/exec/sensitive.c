@@ -410,6 +410,22 @@ static void msrs(void **state)
         {0xc0000080, (u64)1 << 11 | 0x501, true},
         {0xc0000080, (u64)1 << 40, false},
         {0xfe, 0, false},
+        {0x2ff, 0xc06, true}, /* MTRRs: types, reserved bits, addresses [SDM3 11.11.2] */
+        {0x2ff, 0xc02, false},
+        {0x2ff, 0xc07, false},
+        {0x2ff, 0x206, false},
+        {0x2ff, 0x1000, false},
+        {0x200, 0xc0000000, true},
+        {0x200, 0xc0000003, false},
+        {0x200, 0xc0000106, false},
+        {0x20e, (u64)1 << 52, false},
+        {0x201, 0xc0000800, true},
+        {0x201, 0xc0000400, false},
+        {0x20f, (u64)1 << 52, false},
+        {0x250, 0x0606060606060606, true},
+        {0x26f, 0x0006060600060206, false},
+        {0x1d9, 3, true}, /* DEBUGCTL */
+        {0x1d9, (u64)1 << 40, false},
         {0x12345, 0, false},
     };
     struct world *w = *state;

@@ -15,10 +15,7 @@ enum {
     MSR_SYSENTER_EIP = 0x176,
     MSR_MISC_ENABLE = 0x1a0,
     MSR_DEBUGCTL = 0x1d9,
-    MSR_MTRR_BASE0 = 0x200,
-    MSR_MTRR_MASK7 = 0x20f,
     MSR_PAT = 0x277,
-    MSR_MTRR_DEF_TYPE = 0x2ff,
     MSR_XSS = 0xda0,
 };
 #define MSR_EFER           0xc0000080u
@@ -44,25 +41,8 @@ static int move_tsc(struct x86_cpu *cpu, u64 delta)
     return X86_OK;
 }
 
-static const u16 fixed_mtrr[11] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
-                                   0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
-
-/* The state's word for an MTRR, or NULL. */
-static u64 *mtrr_field(struct x86_state *s, u32 index)
-{
-    if (index == MSR_MTRR_DEF_TYPE)
-        return &s->mtrr_def_type;
-    if (index >= MSR_MTRR_BASE0 && index <= MSR_MTRR_MASK7)
-        return index & 1 ? &s->mtrr_mask[(index - MSR_MTRR_BASE0) / 2]
-                         : &s->mtrr_base[(index - MSR_MTRR_BASE0) / 2];
-    for (unsigned i = 0; i < ARRAY_LEN(fixed_mtrr); i++)
-        if (fixed_mtrr[i] == index)
-            return &s->mtrr_fix[i];
-    return NULL;
-}
-
 /* Registers that are a plain word, and what a write may put there. */
-enum rule { ANY, CANONICAL, LOW32 };
+enum rule { ANY, CANONICAL, LOW32, TRUNCATED };
 
 static u64 *plain_field(struct x86_state *s, u32 index, enum rule *rule)
 {
@@ -76,7 +56,7 @@ static u64 *plain_field(struct x86_state *s, u32 index, enum rule *rule)
     case MSR_GS_BASE: *rule = CANONICAL; return &s->seg[X86_GS].base;
     case MSR_KERNEL_GS_BASE: *rule = CANONICAL; return &s->kernel_gs_base;
     case MSR_TSC_AUX: *rule = LOW32; return &s->tsc_aux;
-    case MSR_SYSENTER_CS: *rule = LOW32; return &s->sysenter_cs;
+    case MSR_SYSENTER_CS: *rule = TRUNCATED; return &s->sysenter_cs;
     case MSR_SYSENTER_ESP: *rule = CANONICAL; return &s->sysenter_esp;
     case MSR_SYSENTER_EIP: *rule = CANONICAL; return &s->sysenter_eip;
     default: return NULL;
@@ -106,6 +86,18 @@ static bool offered(const struct x86_cpu *cpu, u32 index)
     }
 }
 
+/* IA32_MISC_ENABLE [SDM4 table 2-2]: fast strings, thermal control, SpeedStep and xTPR messages may
+ * be written. The unavailable bits are read-only, and those that would take
+ * MONITOR, CPUID leaves or NX away keep their value. */
+#define MISC_ENABLE_KNOWN (BIT(0) | BIT(3) | BIT(16) | BIT(23))
+#define MISC_ENABLE_FIXED (BIT(7) | BIT(11) | BIT(12) | BIT(18) | BIT(22) | BIT(34))
+
+/* STIBP may be written wherever IBRS can [SDM4 table 2-2], SSBD only where it is shown. */
+static u64 spec_ctrl_bits(const struct x86_cpu *cpu)
+{
+    return BIT(0) | BIT(1) | (x86_model_has(cpu->model, X86_FEATURE_SSBD) ? BIT(2) : 0);
+}
+
 static bool valid_pat(u64 v)
 {
     for (unsigned i = 0; i < 8; i++) {
@@ -125,7 +117,7 @@ static int read_msr(struct x86_cpu *cpu, u32 index, u64 *value)
         return -1;
     u64 *field = plain_field(s, index, &rule);
     if (!field)
-        field = mtrr_field(s, index);
+        field = x86_mtrr_field(s, index);
     if (field) {
         *value = *field;
         return X86_OK;
@@ -160,12 +152,14 @@ static int write_msr(struct x86_cpu *cpu, u32 index, u64 value)
     if (field) {
         if (!allowed(rule, value))
             return -1;
-        *field = value;
+        *field = rule == TRUNCATED ? (u32)value : value;
         return X86_OK;
     }
-    field = mtrr_field(s, index);
+    field = x86_mtrr_field(s, index);
     if (field) {
-        *field = value; /* memory types change nothing here, but are read back */
+        if (!x86_mtrr_allows(cpu, index, value))
+            return -1;
+        *field = value;
         return X86_OK;
     }
     switch (index) {
@@ -180,13 +174,17 @@ static int write_msr(struct x86_cpu *cpu, u32 index, u64 value)
         return move_tsc(cpu, delta);
     }
     case MSR_SPEC_CTRL:
-        if (value & ~(u64)7)
+        if (value & ~spec_ctrl_bits(cpu))
             return -1;
         s->spec_ctrl = value;
         return X86_OK;
     case MSR_PRED_CMD: return value & ~(u64)1 ? -1 : X86_OK;
     case MSR_MTRR_CAP: return -1;
-    case MSR_MISC_ENABLE: s->misc_enable = value; return X86_OK;
+    case MSR_MISC_ENABLE:
+        if (value & ~(MISC_ENABLE_KNOWN | MISC_ENABLE_FIXED))
+            return -1;
+        s->misc_enable = (value & MISC_ENABLE_KNOWN) | (s->misc_enable & MISC_ENABLE_FIXED);
+        return X86_OK;
     case MSR_DEBUGCTL:
         if (value & ~(u64)3) /* LBR and BTF are accepted and have no effect */
             return -1;

@@ -81,4 +81,8 @@ int x86_enter_ivt(struct x86_cpu *cpu, u64 base, unsigned vector, u64 rip, u64 f
 X86_SYSTEM_HANDLERS(X86_DECLARE_HANDLER)
 #undef X86_DECLARE_HANDLER
 
+/* The state's word for an MTRR, or NULL; and what WRMSR may put there. */
+u64 *x86_mtrr_field(struct x86_state *s, u32 index);
+bool x86_mtrr_allows(const struct x86_cpu *cpu, u32 index, u64 value);
+
 #endif
