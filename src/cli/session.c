@@ -111,8 +111,8 @@ static void hung_up(void *ctx)
     stop_machine(s);
 }
 
-/* A shell on a serial line knows the end of its input by Ctrl-D only. It is repeated, because what
- * arrives before the shell reads, while the kernel sets the line up, is lost. */
+/* A shell on a serial line knows the end of its input by Ctrl-D only. It is repeated, because every
+ * program that reads the terminal before the shell does takes one. */
 static void send_end_of_input(void *ctx)
 {
     enum { CTRL_D = 4 };

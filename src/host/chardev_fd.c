@@ -2,7 +2,9 @@
 /* Character back-end over a pair of descriptors.
  *
  * Input is read only while the front-end has room, so nothing is ever dropped: can_receive() == 0
- * takes the read watch away until chardev_accept(). Output asks poll() before each write of at most
+ * takes the read watch away until chardev_accept(). Keys of a terminal are read at any time,
+ * because an escape must work with a guest that reads nothing: they wait in a buffer, as in a tty's
+ * line discipline, and are lost when that is full. Output asks poll() before each write of at most
  * PIPE_BUF bytes, which then does not block; a full pipe makes write() come back short and arms a
  * write watch, whose event becomes the front-end's writable(). */
 #include "host/chardev_fd.h"
@@ -20,6 +22,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+enum { KEYS_MAX = 4096 };
+
 struct chardev_fd {
     struct chardev dev; /* first */
     struct os_loop *loop;
@@ -27,6 +31,10 @@ struct chardev_fd {
     struct os_watch *reader, *writer;
     int duplicate;            /* of config.out for the writer's watch, or -1 */
     bool input_ended, broken; /* atomic */
+    /* With a filter: keys that the front-end has no room for yet. */
+    struct os_timer *delivery; /* hands them over on the loop's thread */
+    u8 keys[KEYS_MAX];
+    size_t key_count; /* changed on the loop's thread, looked at atomically */
 };
 
 static struct chardev_fd *of(struct chardev *d)
@@ -50,6 +58,46 @@ static size_t input_room(struct chardev_fd *c)
     return ev && ev->can_receive && !c->input_ended ? ev->can_receive(c->dev.events_ctx) : 0;
 }
 
+static void set_key_count(struct chardev_fd *c, size_t n)
+{
+    __atomic_store_n(&c->key_count, n, __ATOMIC_SEQ_CST);
+}
+
+/* Whoever makes room after the look at it here finds the count set, and calls for a delivery. */
+static void deliver_keys(void *ctx)
+{
+    struct chardev_fd *c = ctx;
+    size_t room;
+    while (c->key_count && (room = input_room(c)) > 0) {
+        u8 now[256];
+        size_t n = MIN(room, c->key_count);
+        n = MIN(n, sizeof now);
+        mem_copy(now, c->keys, n);
+        memmove(c->keys, c->keys + n, c->key_count - n);
+        set_key_count(c, c->key_count - n);
+        c->dev.events->receive(c->dev.events_ctx, now, n);
+    }
+}
+
+/* syscalls: read */
+static void on_keys(void *ctx, unsigned events)
+{
+    struct chardev_fd *c = ctx;
+    u8 buf[256];
+    ssize_t n = read(c->config.in, buf, sizeof buf);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        input_end(c);
+        return;
+    }
+    size_t left = c->config.filter(c->config.ctx, buf, (size_t)n);
+    left = MIN(left, KEYS_MAX - c->key_count);
+    mem_copy(c->keys + c->key_count, buf, left);
+    set_key_count(c, c->key_count + left);
+    deliver_keys(c);
+}
+
 /* syscalls: read */
 static void on_readable(void *ctx, unsigned events)
 {
@@ -71,11 +119,7 @@ static void on_readable(void *ctx, unsigned events)
         input_end(c);
         return;
     }
-    size_t left = (size_t)n;
-    if (c->config.filter)
-        left = c->config.filter(c->config.ctx, buf, left);
-    if (left)
-        ev->receive(c->dev.events_ctx, buf, left);
+    ev->receive(c->dev.events_ctx, buf, (size_t)n);
 }
 
 static void on_writable(void *ctx, unsigned events)
@@ -116,7 +160,10 @@ static size_t fd_write(struct chardev *d, const u8 *data, size_t n)
 static void fd_accept(struct chardev *d)
 {
     struct chardev_fd *c = of(d);
-    if (c->reader && !c->input_ended)
+    if (c->delivery) {
+        if (__atomic_load_n(&c->key_count, __ATOMIC_SEQ_CST))
+            os_timer_arm(c->delivery, 0);
+    } else if (c->reader && !c->input_ended)
         os_watch_set_events(c->reader, OS_READ);
 }
 
@@ -132,6 +179,7 @@ static void fd_destroy(struct chardev *d)
     struct chardev_fd *c = of(d);
     os_watch_destroy(c->reader);
     os_watch_destroy(c->writer);
+    os_timer_destroy(c->delivery);
     if (c->duplicate >= 0)
         close(c->duplicate);
     if (c->config.owned) {
@@ -161,8 +209,11 @@ int chardev_fd_create(struct chardev **out, struct os_loop *loop,
     c->config = *cfg;
     c->duplicate = -1;
     int err = 0;
-    if (cfg->in >= 0)
-        err = os_watch_create(&c->reader, loop, cfg->in, 0, on_readable, c, e);
+    if (cfg->in >= 0 && cfg->filter)
+        err = os_timer_create(&c->delivery, loop, deliver_keys, c, e);
+    if (!err && cfg->in >= 0)
+        err = os_watch_create(&c->reader, loop, cfg->in, cfg->filter ? OS_READ : 0,
+                              cfg->filter ? on_keys : on_readable, c, e);
     /* epoll keeps one registration a descriptor number: a terminal that is both directions under
      * one number gets a duplicate for the writer. */
     if (!err && cfg->out >= 0) {

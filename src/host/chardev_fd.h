@@ -10,8 +10,8 @@ struct chardev_fd_config {
     int in;     /* -1: no input */
     int out;    /* -1: output vanishes */
     bool owned; /* close them in destroy */
-    /* Sees input before the guest and may shorten it in place (escape keys); NULL: none. Called on
-     * the loop's thread. */
+    /* Sees keys as they are typed, whether the front-end has room or not, and may shorten them in
+     * place (escape keys); NULL: none. Called on the loop's thread. */
     size_t (*filter)(void *ctx, u8 *data, size_t n);
     /* Input ended, after the front-end was told; NULL: nobody else wants to know. Loop's thread. */
     void (*ended)(void *ctx);

@@ -34,6 +34,12 @@ SHELL = [
     (PROMPT, 'poweroff'),
     (r'reboot: Power down', None),
 ]
+# Typed before the kernel has even begun, and nothing of it is lost.
+TYPED = [
+    (r'', 'echo early answer=$((6 * 7)); poweroff'),
+    (r'early answer=42', None),
+    (r'reboot: Power down', None),
+]
 DISK = [
     (PROMPT, 'load disk; mount /dev/vda /mnt && cat /mnt/greeting && echo written > /mnt/reply; umount /mnt'),
     (r'hello from the host', None),
@@ -64,6 +70,7 @@ ROWS = {
                              engine='translate'),
     'reboot-smp': dict(args=['--append', 'console=ttyS0'], cpus=2, talk=REBOOT + SHELL),
     'disk': dict(args=LINUX, talk=DISK + SHELL, disk=True),
+    'typed': dict(args=LINUX, talk=TYPED, engine='translate'),
     'i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686'),
     'i386-linux': dict(arch='i386', args=LINUX + ['--boot', 'linux'], talk=SHELL, machine='i686'),
     'i386-smp': dict(arch='i386', args=LINUX, cpus=2, talk=SHELL, machine='i686'),

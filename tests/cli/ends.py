@@ -155,6 +155,16 @@ class Terminal(Case):
         self.type(b'\x01x')
         self.end(0)
 
+    def test_escape_from_a_guest_that_reads_nothing(self):
+        """Keys wait for the guest, and are lost when there are too many; an escape never is."""
+        self.open()
+        self.type(b's')
+        self.expect(b'deaf')
+        for _ in range(50):
+            self.type(b'x' * 100)
+        self.type(b'\x01x')
+        self.end(0)
+
     def test_guest_crashes(self):
         self.open(arguments=['--no-reboot'])
         self.type(b't')

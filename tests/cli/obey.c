@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest that does what it is told by single keys on its serial port, for the tests of the command
  * line: e ends it with status 42, p switches nothing off but prints for ever, t is a triple fault;
- * every other key is echoed. */
+ * s stops reading for ever; every other key is echoed. */
 #include "guest/lib/guest.h"
 
 enum { LINE_STATUS = COM1 + 5, DATA_READY = 1 };
@@ -25,6 +25,10 @@ void guest_main(void)
         switch (key[0]) {
         case 'e': end_machine(42);
         case 't': triple_fault(); break;
+        case 's':
+            print("deaf\n");
+            for (;;)
+                ;
         case 'p':
             for (;;)
                 print("printing\n");

@@ -138,6 +138,51 @@ static void receives_one_without_fifo(void **state)
     assert_int_equal(in(b, LSR) & 1, 0);
 }
 
+/* What is typed early stays with the sender until the guest's driver has started. */
+static void waits_for_a_listener(void **state)
+{
+    struct bench *b = *state;
+    out(b, IER, 0); /* a driver starts: FIFOs on and cleared, interrupt test, modem lines */
+    out(b, FCR, 1);
+    out(b, FCR, 7);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)in(b, LSR); /* and prints meanwhile */
+        out(b, DATA, 'x');
+    }
+    (void)in(b, LSR);
+    (void)in(b, LSR);
+    out(b, MCR, 0x09); /* DTR, OUT2 */
+    out(b, IER, 5);
+    assert_int_equal(fake_chardev_send(&b->chardev, "a", 1), 0);
+    unsigned accepts = b->chardev.accepts;
+    out(b, MCR, 0x0b); /* RTS */
+    assert_int_equal(b->chardev.accepts, accepts + 1);
+    assert_int_equal(fake_chardev_send(&b->chardev, "a", 1), 1);
+    assert_int_equal(in(b, DATA), 'a');
+    out(b, MCR, 0x09);
+    assert_int_equal(fake_chardev_send(&b->chardev, "b", 1), 0);
+    out(b, MCR, 0x08); /* no modem lines: the interrupt alone tells */
+    assert_int_equal(fake_chardev_send(&b->chardev, "b", 1), 1);
+}
+
+static void polling_is_listening(void **state)
+{
+    struct bench *b = *state;
+    assert_int_equal(fake_chardev_send(&b->chardev, "a", 1), 0);
+    unsigned accepts = b->chardev.accepts;
+    for (unsigned i = 0; i < 16; i++)
+        (void)in(b, LSR);
+    assert_int_equal(b->chardev.accepts, accepts + 1);
+    assert_int_equal(fake_chardev_send(&b->chardev, "a", 1), 1);
+    assert_int_equal(in(b, LSR) & 1, 1);
+    assert_int_equal(in(b, DATA), 'a');
+    out(b, DATA, 'a'); /* an echo in between changes nothing */
+    assert_int_equal(fake_chardev_send(&b->chardev, "b", 1), 1);
+    out(b, FCR, 1); /* a driver takes over */
+    assert_int_equal(fake_chardev_send(&b->chardev, "c", 1), 0);
+    fake_check_round_trip(b->d);
+}
+
 static void fifo_trigger_and_timeout(void **state)
 {
     struct bench *b = *state;
@@ -262,6 +307,8 @@ int main(void)
         T(thre_interrupt),
         T(blocked_back_end_loses_nothing),
         T(receives_one_without_fifo),
+        T(waits_for_a_listener),
+        T(polling_is_listening),
         T(fifo_trigger_and_timeout),
         T(loopback),
         T(ring_is_a_trailing_edge),

@@ -125,6 +125,27 @@ static void uart_show_top(struct uart16550 *u)
             u->lsr |= LSR_FIFO_ERROR;
 }
 
+/* A guest that receives asserts RTS; a simple one, which does not care for the modem lines, enables
+ * the interrupt or only polls the status. Until then bytes stay with the sender: drivers clear the
+ * FIFO several times while they start, and Linux's with the interrupt enabled already. */
+static bool uart_listens(const struct uart16550 *u)
+{
+    return (u->mcr & MCR_RTS) || ((u->ier & IER_RDA) && !(u->mcr & MCR_DTR)) || u->polled;
+}
+
+/* Many looks in a row at a status with nothing to send and nothing received wait for a byte: who
+ * only sends writes THR between two. */
+static void uart_note_look(struct uart16550 *u)
+{
+    enum { WAITS = 16 };
+    if ((u->lsr & (LSR_THRE | LSR_DR)) != LSR_THRE) {
+        u->idle_looks = 0;
+    } else if (!u->polled && ++u->idle_looks >= WAITS) {
+        u->polled = true;
+        chardev_accept(u->chardev);
+    }
+}
+
 static void uart_receive_byte(struct uart16550 *u, u8 byte, u8 error)
 {
     if (u->rx_count >= rx_capacity(u)) {
@@ -200,7 +221,7 @@ static void uart_update_modem(struct uart16550 *u)
 static void uart_clear_rx(struct uart16550 *u)
 {
     u->rx_count = u->rx_head = 0;
-    u->timed_out = false;
+    u->timed_out = u->polled = false;
     uart_show_top(u);
     if (!(u->mcr & MCR_LOOP))
         chardev_accept(u->chardev);
@@ -227,16 +248,16 @@ static void uart_write_lcr(struct uart16550 *u, u8 v)
 
 static void uart_write_mcr(struct uart16550 *u, u8 v)
 {
-    bool was_loop = u->mcr & MCR_LOOP;
     u->mcr = v & MCR_MASK;
     uart_update_modem(u);
-    if (was_loop && !(u->mcr & MCR_LOOP))
+    if (!(u->mcr & MCR_LOOP) && uart_listens(u))
         chardev_accept(u->chardev);
 }
 
 static void uart_write(struct uart16550 *u, unsigned reg, u8 v)
 {
     bool dlab = u->lcr & LCR_DLAB;
+    u->idle_looks = 0;
     switch (reg) {
     case REG_DATA:
         if (dlab)
@@ -253,6 +274,8 @@ static void uart_write(struct uart16550 *u, unsigned reg, u8 v)
         if ((v & ~u->ier & IER_THRE) && (u->lsr & LSR_THRE))
             u->thre_pending = true;
         u->ier = v & IER_MASK;
+        if (uart_listens(u))
+            chardev_accept(u->chardev);
         break;
     case REG_IIR_FCR: uart_write_fcr(u, v); break;
     case REG_LCR: uart_write_lcr(u, v); break;
@@ -274,6 +297,8 @@ static u8 uart_read(struct uart16550 *u, unsigned reg)
 {
     bool dlab = u->lcr & LCR_DLAB;
     u8 v = 0;
+    if (reg != REG_LSR)
+        u->idle_looks = 0;
     switch (reg) {
     case REG_DATA: return dlab ? (u8)u->divisor : uart_read_data(u);
     case REG_IER: return dlab ? u->divisor >> 8 : u->ier;
@@ -281,6 +306,7 @@ static u8 uart_read(struct uart16550 *u, unsigned reg)
     case REG_LCR: return u->lcr;
     case REG_MCR: return u->mcr;
     case REG_LSR:
+        uart_note_look(u);
         v = u->lsr;
         u->lsr &= ~LSR_ERRORS;
         if (u->rx_count)
@@ -317,7 +343,7 @@ static size_t uart_can_receive(void *ctx)
 {
     struct uart16550 *u = ctx;
     with_lock(&u->dev.lock);
-    if (u->mcr & MCR_LOOP)
+    if ((u->mcr & MCR_LOOP) || !uart_listens(u))
         return 0;
     return rx_capacity(u) - MIN((unsigned)u->rx_count, rx_capacity(u));
 }
@@ -360,7 +386,8 @@ static void uart_reset(struct device *d, enum reset_kind kind)
     u->lsr = LSR_THRE | LSR_TEMT;
     u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
     u->divisor = 12;
-    u->thre_pending = u->timed_out = false;
+    u->thre_pending = u->timed_out = u->polled = false;
+    u->idle_looks = 0;
     u->rx_head = u->rx_count = 0;
     if (u->tx_count)
         u->lsr &= ~(LSR_THRE | LSR_TEMT);
@@ -420,6 +447,8 @@ static const struct state_desc uart_state[] = {
     STATE_FIELD(struct uart16550, divisor, STATE_U16),
     STATE_FIELD(struct uart16550, thre_pending, STATE_BOOL),
     STATE_FIELD(struct uart16550, timed_out, STATE_BOOL),
+    STATE_FIELD(struct uart16550, idle_looks, STATE_U8),
+    STATE_FIELD(struct uart16550, polled, STATE_BOOL),
     STATE_ARRAY(struct uart16550, rx, STATE_BYTES),
     STATE_ARRAY(struct uart16550, rx_error, STATE_BYTES),
     STATE_FIELD(struct uart16550, rx_head, STATE_U8),
