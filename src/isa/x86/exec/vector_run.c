@@ -106,8 +106,8 @@ static int exec_memory(struct x86_cpu *cpu, const struct x86_insn *insn, const s
         return x86_vector_sparse(cpu, insn, st);
     }
     r = x86_linear(cpu, insn->seg, off, st->bytes, access, &lin);
-    if (unlikely(r))
-        return r;
+    if (unlikely(r)) /* processors look at the alignment before the limit */
+        return (cpu->s.seg[insn->seg].base + off) & st->align ? x86_gp0(cpu) : r;
     if (unlikely(lin & st->align))
         return x86_gp0(cpu);
     u8 *host = x86_tlb_host(cpu, lin, st->bytes, access);
