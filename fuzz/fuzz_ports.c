@@ -24,6 +24,9 @@ static void plug_debug(struct device_fuzz *f, struct device *d)
 {
     container_of(d, struct debug_port, dev)->chardev = &f->chardev.chardev;
 }
+static void plug_nothing(struct device_fuzz *f, struct device *d)
+{
+}
 static void plug_reset(struct device_fuzz *f, struct device *d)
 {
     container_of(d, struct reset_port, dev)->reset = on_reset;
@@ -34,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct device_fuzz ports[] = {
         {.type = &exit_port_type, .region_size = {EXIT_PORT_SIZE}, .plug = plug_exit},
         {.type = &debug_port_type, .region_size = {1}, .plug = plug_debug},
-        {.type = &post_port_type, .region_size = {1}},
+        {.type = &post_port_type, .region_size = {1}, .plug = plug_nothing},
         {.type = &reset_port_type, .region_size = {1}, .plug = plug_reset},
     };
     if (!size)

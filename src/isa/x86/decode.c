@@ -5,7 +5,7 @@
 #include "isa/x86/insn.h"
 #include "isa/x86/state.h"
 
-/* How a form's immediate is encoded. */
+/* How a form's immediate is encoded (IMM_RULES of gen_insn.py). */
 enum imm_rule {
     IMM_NONE,
     IMM_U8,
@@ -78,7 +78,8 @@ struct form_code {
 /* Tables of opcodes, in the generator's order. */
 enum space { SPACE_LEGACY, SPACE_3DNOW = 4, SPACE_VEX = 5, SPACE_EVEX = 8, SPACE_EVEX5 = 11 };
 
-enum { SHAPE_MODRM = 1, SHAPE_MOD3 = 2 /* mod is ignored */, SHAPE_VSIB = 4 };
+/* The rest of a shape is the imm_rule of the opcode's undefined encodings. */
+enum { SHAPE_MODRM = 1, SHAPE_MOD3 = 2 /* mod is ignored */, SHAPE_VSIB = 4, SHAPE_IMM_SHIFT = 4 };
 
 #include "isa/x86/decode.gen.h"
 
@@ -111,8 +112,9 @@ struct decoder {
     u8 r, x, b; /* register extensions: 0 or 8 */
     u8 r2, v2;  /* EVEX.R' and V': 0 or 16 */
     u8 w, l;
-    u8 vvvv; /* with V', not inverted any more */
-    u8 p2;   /* EVEX: third payload byte */
+    u8 vvvv;  /* with V', not inverted any more */
+    u8 p2;    /* EVEX: third payload byte */
+    bool bad; /* undefined, but its length comes first: a sixteenth byte is #GP [SDM3 6.15] */
 };
 
 static int ran_out(const struct decoder *d)
@@ -186,8 +188,10 @@ static int vex_prefix(struct decoder *d, bool three)
         d->b = ~b1 >> 2 & 8;
     }
     d->opcode = *d->p++;
-    if (map < 1 || map > 3)
-        return undefined(d);
+    if (map < 1 || map > 3) { /* with ModRM, as all of map 2 */
+        d->bad = true;
+        map = 2;
+    }
     d->insn->map = (u8)map;
     d->space = (u8)(SPACE_VEX - 1 + map);
     return X86_DECODE_OK;
@@ -215,11 +219,15 @@ static int evex_prefix(struct decoder *d)
         d->v2 = p2 & 8 ? 0 : 16;
         d->vvvv |= d->v2;
     } else if (!(p2 & 8)) {
-        return undefined(d);
+        d->bad = true;
     }
     d->opcode = *d->p++;
-    if ((p0 & 8) || !(p1 & 4) || map < 1 || map == 4 || map == 7)
-        return undefined(d);
+    if ((p0 & 8) || !(p1 & 4))
+        d->bad = true;
+    if (map < 1 || map == 4 || map == 7) {
+        d->bad = true;
+        map = 2;
+    }
     d->insn->map = (u8)map;
     d->space = (u8)(map <= 3 ? SPACE_EVEX - 1 + map : SPACE_EVEX5 - 5 + map);
     return X86_DECODE_OK;
@@ -250,8 +258,7 @@ static always_inline int opcode(struct decoder *d)
             return ran_out(d);
         /* Outside 64-bit mode LES, LDS and BOUND have a memory operand there. */
         if (d->mode == X86_MODE64 || *d->p >= 0xc0) {
-            if (!vex_allowed(d, rex))
-                return undefined(d);
+            d->bad = !vex_allowed(d, rex);
             return byte == 0x62 ? evex_prefix(d) : vex_prefix(d, byte == 0xc4);
         }
     }
@@ -295,7 +302,7 @@ static always_inline int memory_operand(struct decoder *d, unsigned shape)
         insn->index = index16[rm];
         stack = insn->base == X86_RBP;
         if (unlikely(shape & SHAPE_VSIB))
-            return undefined(d);
+            d->bad = true;
     } else if (rm == 4) {
         if (!have(d, 1))
             return ran_out(d);
@@ -314,7 +321,7 @@ static always_inline int memory_operand(struct decoder *d, unsigned shape)
         }
     } else {
         if (unlikely(shape & SHAPE_VSIB))
-            return undefined(d);
+            d->bad = true;
         if (rm == 5 && mod == 0) {
             disp = 4;
             if (d->mode == X86_MODE64)
@@ -534,6 +541,15 @@ static int vector_fields(struct decoder *d, const struct form_code *c)
     return X86_DECODE_OK;
 }
 
+/* What makes the encoding undefined has been seen, its end not yet. */
+static cold int undefined_to_the_end(struct decoder *d, unsigned form, unsigned shape)
+{
+    d->insn->osz = (u8)operand_size(d, codes[form].osz);
+    int result =
+        immediate(d, form != X86_FORM_UNDEFINED ? codes[form].imm : shape >> SHAPE_IMM_SHIFT);
+    return result ? result : undefined(d);
+}
+
 /* Word by word: without vector registers the compiler makes a slow REP STOS of an assignment. */
 static always_inline void clear(struct x86_insn *insn)
 {
@@ -580,8 +596,8 @@ int x86_decode(struct x86_insn *insn, const u8 *code, unsigned n, struct x86_dec
 
     unsigned form = select_form(&d);
     const struct form_code *c = &codes[form];
-    if (unlikely(form == X86_FORM_UNDEFINED))
-        return undefined(&d);
+    if (unlikely(form == X86_FORM_UNDEFINED || d.bad))
+        return undefined_to_the_end(&d, form, shape);
     insn->osz = (u8)operand_size(&d, c->osz);
     result = immediate(&d, c->imm);
     if (unlikely(result))

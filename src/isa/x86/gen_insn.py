@@ -18,6 +18,9 @@ SPLIT_ORDER = ['m64', 'pfx', 'mod3', 'reg', 'rm', 'q', 'w', 'l', 'rexb', 'amd']
 PFX = {'np': 0, '66': 1, 'f3': 2, 'f2': 3}
 MAPS = {'0f': 1, '0f38': 2, '0f3a': 3, 'map5': 5, 'map6': 6, '0f0f': 15}
 # Tables in the order of enum space in decode.c.
+# enum imm_rule of decode.c, and the same by length.
+IMM_RULES = ['NONE', 'U8', 'S8', 'U16', 'Z', 'V', 'FAR', 'MOFFS', 'U16_U8', 'U8_U8']
+IMM_ORDER = ['NONE', 'U8', 'S8', 'U16', 'U8_U8', 'U16_U8', 'Z', 'V', 'FAR', 'MOFFS']
 SPACES = [('', 0), ('', 1), ('', 2), ('', 3), ('', 15), ('vex', 1), ('vex', 2), ('vex', 3),
           ('evex', 1), ('evex', 2), ('evex', 3), ('evex', 5), ('evex', 6)]
 
@@ -420,7 +423,16 @@ def decode_h(rows):
             except TableError as e:
                 names = ', '.join(f'{r.form}' for r in members)
                 sys.exit(f'{prefix} map {map_} opcode {opcode:02x}: {e} of {names}')
-            info[index, opcode] = (1 if map_ == 15 or any(r.modrm for r in members) else 0) | \
+            # An undefined encoding has a length too. Those of maps 2, 3, 5 and 6 have ModRM, of map 3
+            # an immediate byte; elsewhere they are as long as the opcode's defined ones, of VEX and
+            # EVEX as those of 0F.
+            if prefix and map_ == 1 and not members:
+                info[index, opcode] = info[1, opcode] & ~6
+                continue
+            imm = max((r.imm() for r in members), key=IMM_ORDER.index, default='NONE')
+            imm = max('U8' if map_ == 3 else 'NONE', imm, key=IMM_ORDER.index)
+            modrm = map_ in (2, 3, 5, 6)
+            info[index, opcode] = IMM_RULES.index(imm) << 4 | (1 if modrm or map_ == 15 or any(r.modrm for r in members) else 0) | \
                 (2 if any(r.mod_ignored for r in members) else 0) | \
                 (4 if any(o.kind == 'VM' for r in members for o in r.opnds) else 0)
     out = HEAD.format('insn*.tab')

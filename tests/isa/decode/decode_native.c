@@ -53,8 +53,11 @@ static bool excused(const u8 *code, enum x86_mode mode, const struct x86_insn *i
                     const struct native *r)
 {
     /* The processor finds the length before it finds anything undefined, so that #GP for a
-     * sixteenth byte comes first; the longest encoding without prefixes, XOP, has 14. */
-    if (r->trap == 13 && count_prefixes(code, mode) >= 2)
+     * sixteenth byte comes first. How long it takes the undefined ones of VEX, EVEX and XOP for is
+     * its secret: the decoder guesses. */
+    unsigned prefixes = count_prefixes(code, mode);
+    if (r->trap == 13 && prefixes >= 2 && prefixes < 15 &&
+        strchr("\x62\x8f\xc4\xc5", code[prefixes]))
         return true;
     /* SYSEXIT at privilege 3 is #GP even where it is invalid at 0. */
     if (mode == X86_MODE64 && vendor == X86_VENDOR_AMD && r->trap == 13 && insn->map == 1 &&

@@ -251,6 +251,16 @@ static void ports(void **state)
      * one that cannot be stored. */
     world_reset(w);
     world_long(w, 0);
+    /* The length comes before what is undefined: LOCK ADD with a register destination. */
+    assert_int_equal(RUN_FAULT(w, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                               0xf0, 0x83, 0xc0, 0x01),
+                     FAULT(X86_UD, 0));
+    assert_int_equal(RUN_FAULT(w, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                               0x66, 0xf0, 0x83, 0xc0, 0x01),
+                     FAULT(X86_GP, 0));
+    assert_int_equal(RUN_FAULT(w, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                               0x66, 0xc5, 0xf8, 0x58, 0xc1), /* 66 before VEX */
+                     FAULT(X86_GP, 0));
     u64 table = AT_PAGES + 0x3000;
     ram_put(w, AT_PAGES + 0x2000 + 8 * 6, 8, table | 7);
     ram_put(w, table, 8, 0x200007);
@@ -497,6 +507,16 @@ static void gating(void **state)
     s->gpr[X86_RAX] = 7;
     assert_int_equal(RUN_FAULT(w, 0x0f, 0x01, 0xd1), NO_FAULT);
     assert_int_equal(s->xcr0, 7);
+    if (!x86_model_has(&w->model, X86_FEATURE_BMI1))
+        return;
+    /* VEX belongs to protected mode, general registers or not: andn eax, ecx, edx. */
+    assert_int_equal(RUN_FAULT(w, 0xc4, 0xe2, 0x70, 0xf2, 0xc2), NO_FAULT);
+    world_reset(w);
+    world_real(w);
+    assert_int_equal(RUN_FAULT(w, 0xc4, 0xe2, 0x70, 0xf2, 0xc2), FAULT(X86_UD, 0));
+    world_reset(w);
+    world_vm86(w, 3);
+    assert_int_equal(RUN_FAULT(w, 0xc4, 0xe2, 0x70, 0xf2, 0xc2), FAULT(X86_UD, 0));
 }
 
 /* Fetching: limits, the canonical end, 15 bytes, NX, page crossings. */

@@ -119,7 +119,7 @@ int rig_decode(const u8 *code, unsigned len)
     struct x86_decode_config cfg = {.mode = rig_cpu.mode, .vendor = rig_model.vendor};
     if (x86_decode(&rig_insn, code, len, cfg) != X86_DECODE_OK)
         return -2;
-    rig_insn.exec = x86_bind_vector(&rig_cpu, &rig_insn, code);
+    x86_exec_bind(&rig_cpu, &rig_insn, code);
     return rig_insn.exec ? 0 : -3;
 }
 

@@ -8,8 +8,11 @@
 void x86_exec_bind(struct x86_cpu *cpu, struct x86_insn *insn, const u8 *code)
 {
     const struct x86_form *f = &x86_forms[insn->form];
+    /* VEX and EVEX belong to protected mode [SDM2 2.3.1]; whoever keeps a bound instruction keeps
+     * it for one mode. */
+    bool allowed = !(insn->flags & (X86_I_VEX | X86_I_EVEX)) || !(cpu->real | cpu->vm86);
     insn->exec = NULL;
-    if ((!f->feature || x86_model_has(cpu->model, f->feature)) &&
+    if (allowed && (!f->feature || x86_model_has(cpu->model, f->feature)) &&
         (!f->feature2 || x86_model_has(cpu->model, f->feature2))) {
         insn->exec = x86_bind_system(cpu, insn);
         if (!insn->exec)

@@ -33,8 +33,6 @@ int x86_vector_enter(struct x86_cpu *cpu, enum x86_gate gate, bool wait)
     if (unlikely((gates[gate].cr0_clear & cpu->s.cr0) | (gates[gate].cr4_set & ~cpu->s.cr4) |
                  (gates[gate].xcr0_set & ~cpu->s.xcr0)))
         return gate_closed(cpu, gate);
-    if (unlikely((gate == X86_GATE_VEX || gate == X86_GATE_EVEX) && (cpu->real | cpu->vm86)))
-        return x86_ud(cpu);
     x86_vector_acquire(cpu);
     /* CR0.NE clear asks for an external interrupt (FERR#, IRQ 13) instead; no guest of today
      * relies on it and #MF is raised all the same. */
