@@ -617,4 +617,84 @@ msr_fault:
         EXIT(13)
 END(guest_msr)
 
+/* Puts patterns into the widest vector registers that CPUID and XCR0 offer, waits at COUNTER = 1 until
+ * COUNTER + 8 is set, and looks whether they are still there. Ends with the sum of what it has
+ * found: 1 SSE, 2 AVX, 4 AVX-512; or with 0x80 and the one that is wrong. */
+        .macro SAME at, size
+        leaq 7f(%rip), %rsi
+        movl $\at, %edi
+        movl $\size, %ecx
+        cld
+        repe cmpsb
+        .endm
+GUEST(guest_vectors)
+        movl $1, %ebp
+        movl $1, %eax
+        cpuid
+        movq %cr4, %rax
+        orl $0x600, %eax
+        movq %rax, %cr4
+        btl $28, %ecx
+        jnc 1f
+        orl $0x40000, %eax
+        movq %rax, %cr4
+        orl $2, %ebp
+        movl $0xd, %eax
+        xorl %ecx, %ecx
+        cpuid
+        andl $0xe7, %eax
+        movl %eax, %esi
+        xorl %ecx, %ecx
+        xorl %edx, %edx
+        xsetbv
+        andl $0xe0, %esi
+        cmpl $0xe0, %esi
+        jne 1f
+        orl $4, %ebp
+1:      movups 7f(%rip), %xmm9
+        testl $2, %ebp
+        jz 2f
+        vmovups 7f(%rip), %ymm3
+        testl $4, %ebp
+        jz 2f
+        vmovups 7f(%rip), %zmm5
+        vmovups 7f(%rip), %zmm30
+        movl $0xa5c3, %eax
+        kmovw %eax, %k3
+2:      movq $1, 0x9000
+3:      pause
+        cmpq $0, 0x9008
+        je 3b
+        movl $0x81, %ebx
+        movups %xmm9, 0x9100
+        SAME 0x9100, 16
+        jne 6f
+        testl $2, %ebp
+        jz 5f
+        movl $0x82, %ebx
+        vmovups %ymm3, 0x9100
+        SAME 0x9100, 32
+        jne 6f
+        testl $4, %ebp
+        jz 5f
+        movl $0x84, %ebx
+        vmovups %zmm5, 0x9100
+        SAME 0x9100, 64
+        jne 6f
+        vmovups %zmm30, 0x9100
+        SAME 0x9100, 64
+        jne 6f
+        kmovw %k3, %eax
+        cmpl $0xa5c3, %eax
+        jne 6f
+5:      movl %ebp, %ebx
+6:      movb %bl, %al
+        outb %al, $0xf4
+9:      hlt
+        jmp 9b
+        .balign 64
+7:      .quad 0x0102030405060708, 0x1112131415161718, 0x2122232425262728, 0x3132333435363738
+        .quad 0x4142434445464748, 0x5152535455565758, 0x6162636465666768, 0x7172737475767778
+END(guest_vectors)
+
         .section .note.GNU-stack, "", @progbits

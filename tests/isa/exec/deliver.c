@@ -419,6 +419,21 @@ static void debug_traps(void **state)
     assert_int_equal(RUN(w, 0x90), X86_OK);
     assert_int_equal(s->rip, AT_CODE + 1);
     assert_false(s->rflags & X86_RF);
+    /* On a repeated instruction it hits once, however often that is interrupted. */
+    s->rip = AT_CODE;
+    s->rflags |= X86_RF;
+    s->gpr[X86_RCX] = 3;
+    s->gpr[X86_RSI] = AT_DATA;
+    for (unsigned left = 2; left > 0; left--) {
+        x86_request_stop(&w->cpu);
+        assert_int_equal(RUN(w, 0xf3, 0xac), X86_STOP); /* rep lodsb */
+        assert_int_equal(s->gpr[X86_RCX], left);
+        assert_int_equal(s->rip, AT_CODE);
+        assert_true(s->rflags & X86_RF);
+    }
+    assert_int_equal(RUN(w, 0xf3, 0xac), X86_OK);
+    assert_int_equal(s->rip, AT_CODE + 2);
+    assert_false(s->rflags & X86_RF);
     /* Data breakpoint on writes of four bytes: a trap. */
     s->dr[1] = AT_DATA;
     s->dr7 = 0x400 | 4 | 0xd00000;

@@ -79,7 +79,8 @@ int x86_fetch(struct x86_cpu *cpu, struct x86_insn *insn, u8 bytes[16])
     }
 }
 
-/* Executes the instruction at rip; on anything but success rip and RF are as before. */
+/* Executes the instruction at rip; on anything but success rip and RF are as before. Between two
+ * iterations RF is set, so that a breakpoint on a repeated instruction hits once [SDM3 17.3.1.1]. */
 static int execute_one(struct x86_cpu *cpu, struct x86_insn *insn)
 {
     u8 bytes[16];
@@ -94,7 +95,7 @@ static int execute_one(struct x86_cpu *cpu, struct x86_insn *insn)
     r = insn->exec(cpu, insn);
     if (r == X86_EXCEPTION || r == X86_INTERCEPT || r == X86_REPEAT) {
         cpu->s.rip = cpu->fault_rip;
-        cpu->s.rflags |= rf;
+        cpu->s.rflags |= r == X86_REPEAT ? X86_RF : rf;
     }
     return r;
 }
