@@ -119,8 +119,10 @@ int rig_decode(const u8 *code, unsigned len)
     struct x86_decode_config cfg = {.mode = rig_cpu.mode, .vendor = rig_model.vendor};
     if (x86_decode(&rig_insn, code, len, cfg) != X86_DECODE_OK)
         return -2;
+    if (!x86_bind_vector(&rig_cpu, &rig_insn, code))
+        return -3; /* not of this group */
     x86_exec_bind(&rig_cpu, &rig_insn, code);
-    return rig_insn.exec ? 0 : -3;
+    return 0;
 }
 
 int rig_run(const u8 *code, unsigned len, u64 rip)
