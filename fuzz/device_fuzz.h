@@ -46,6 +46,8 @@ static inline void fuzz_access(struct device_fuzz *f, struct device *d, struct f
     unsigned regions = 0, size = 1u << (how >> 1 & 3);
     while (regions < 4 && f->region_size[regions])
         regions++;
+    if (!regions)
+        return;
     unsigned region = (how >> 3) % regions;
     unsigned span = f->region_size[region];
     if (size > span)

@@ -81,6 +81,8 @@ static int become(char **argv, const struct ends *e, bool terminal)
         ioctl(e->in, TIOCSCTTY, 0);
     if (dup2(e->in, 0) < 0 || dup2(e->out, 1) < 0 || dup2(e->error, 2) < 0)
         return errno;
+    if (!argv[0])
+        return EINVAL;
     execvp(argv[0], argv);
     return errno;
 }

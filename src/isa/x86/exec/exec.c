@@ -80,7 +80,8 @@ int x86_fetch(struct x86_cpu *cpu, struct x86_insn *insn, u8 bytes[16])
 }
 
 /* Executes the instruction at rip; on anything but success rip and RF are as before. Between two
- * iterations RF is set, so that a breakpoint on a repeated instruction hits once [SDM3 17.3.1.1]. */
+ * iterations RF is set, so that a breakpoint on a repeated instruction hits once [SDM3 17.3.1.1].
+ */
 static int execute_one(struct x86_cpu *cpu, struct x86_insn *insn)
 {
     u8 bytes[16];
