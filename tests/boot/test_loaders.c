@@ -8,16 +8,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lz4.h>
-#include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "image_maker.h"
 #include "machine/boot/boot.h"
@@ -25,6 +21,7 @@
 #include "machine/boot/multiboot.h"
 #include "machine/boot/plan.h"
 #include "machine/boot/unpack.h"
+#include "packers.h"
 
 static u8 buf[1 << 20], packed[1 << 20];
 static char folder[] = "/tmp/doppel-boot-XXXXXX";
@@ -318,58 +315,12 @@ static void bzimage_damaged(void **state)
 
 /* ---- payloads ------------------------------------------------------------------------------- */
 
-static u64 pack_xz(const u8 *in, u64 size)
-{
-    size_t out = 0;
-    lzma_options_lzma opt;
-    lzma_lzma_preset(&opt, 6);
-    /* As the kernel's build does: x86 branch filter, CRC32. */
-    lzma_filter f[] = {
-        {LZMA_FILTER_X86, NULL}, {LZMA_FILTER_LZMA2, &opt}, {LZMA_VLI_UNKNOWN, NULL}};
-    assert_int_equal(
-        lzma_stream_buffer_encode(f, LZMA_CHECK_CRC32, NULL, in, size, packed, &out, sizeof packed),
-        LZMA_OK);
-    return out;
-}
-
-static u64 pack_zstd(const u8 *in, u64 size)
-{
-    return ZSTD_compress(packed, sizeof packed, in, size, 19);
-}
-
-static u64 pack_gzip(const u8 *in, u64 size)
-{
-    z_stream s = {.next_in = (u8 *)(uintptr_t)in,
-                  .avail_in = (uInt)size,
-                  .next_out = packed,
-                  .avail_out = sizeof packed};
-    deflateInit2(&s, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    assert_int_equal(deflate(&s, Z_FINISH), Z_STREAM_END);
-    u64 n = s.total_out;
-    deflateEnd(&s);
-    return n;
-}
-
-static u64 pack_lz4(const u8 *in, u64 size)
-{
-    store32(packed, 0x184c2102);
-    int n =
-        LZ4_compress_default((const char *)in, (char *)packed + 8, (int)size, sizeof packed - 8);
-    store32(packed + 4, (u32)n);
-    return 8 + (u64)n;
-}
-
-static const struct {
-    const char *name;
-    u64 (*pack)(const u8 *, u64);
-} packers[] = {{"xz", pack_xz}, {"zstd", pack_zstd}, {"gzip", pack_gzip}, {"lz4", pack_lz4}};
-
 static void payload_formats(void **state)
 {
     for (unsigned i = 0; i < ARRAY_LEN(packers); i++) {
         u8 elf[0x400];
         u64 n = make_elf(elf, true, true);
-        u64 size = packers[i].pack(elf, n);
+        u64 size = packers[i].pack(elf, n, packed, sizeof packed);
         u64 total = make_bzimage(buf, packed, size, (u32)n);
         struct boot_request r = request(write_file("vmlinuz", buf, total));
         struct boot_plan *p = expect_plan(&r);
@@ -395,7 +346,7 @@ static void payload_damaged(void **state)
 {
     static u8 zeros[600000];
     for (unsigned i = 0; i < ARRAY_LEN(packers); i++) {
-        u64 size = packers[i].pack(zeros, sizeof zeros);
+        u64 size = packers[i].pack(zeros, sizeof zeros, packed, sizeof packed);
         u8 *out = malloc(sizeof zeros);
         struct err e = {0};
         assert_int_equal(unpack("f", packed, size, out, sizeof zeros, NULL, &e), 0);
@@ -419,7 +370,7 @@ static void payload_damaged(void **state)
     boot_plan_destroy(p);
     r.mode = BOOT_PVH;
     expect_error(&r, "bzip2");
-    n = make_bzimage(buf, packed, pack_xz(zeros, 60000), 500 << 20);
+    n = make_bzimage(buf, packed, pack_xz(zeros, 60000, packed, sizeof packed), 500 << 20);
     r = request(write_file("vmlinuz", buf, n));
     expect_error(&r, "unpacks to 500 MiB");
 }
