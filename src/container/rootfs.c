@@ -194,6 +194,23 @@ static int move_root(int root, const char *rootfs, struct err *e)
     return 0;
 }
 
+/* Standard streams on the host's null device keep the host's /dev in use: the container's own is as
+ * good. */
+static int reopen_null(struct err *e)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+            continue;
+        auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (null < 0 || fstat(null, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+            continue; /* a container without one */
+        if (dup2(null, fd) < 0)
+            return fail(e, "reopen /dev/null");
+    }
+    return 0;
+}
+
 static int enter_root(struct inner *in, int root, struct err *e)
 {
     const struct config *c = in->config;
@@ -202,6 +219,8 @@ static int enter_root(struct inner *in, int root, struct err *e)
         return r;
     if (chdir("/"))
         return fail(e, "chdir to /");
+    if ((r = reopen_null(e)))
+        return r;
     unsigned long p = c->rootfs_propagation;
     if (p && mount(NULL, "/", NULL, p, NULL))
         return fail(e, "set the root's propagation");

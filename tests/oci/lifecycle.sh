@@ -102,6 +102,11 @@ head -c 100 "$kept" > "$dir/half"; cat "$dir/half" > "$kept"; expect "nor half o
 expect "which is replaced" yes "$([ "$(stat -c %s "$kept")" -gt 100 ] && echo yes)"
 expect "the cache is no container" "" "$(run list -q)"
 
+# Standard streams on the host's null device become the container's own.
+bundle '"sh", "-c", "stat -c %d /dev/null; stat -L -c %d /proc/self/fd/0; stat -c %t:%T /dev/null"'
+ln -sf busybox "$dir/rootfs/bin/stat"
+out=$(echo $(run run $id </dev/null)); expect "the null device is the container's" "${out%% *} ${out%% *} 1:3" "$out"
+
 # Hooks: all kinds, in order, each with the state on its standard input.
 bundle '"/bin/true"'
 printf '#!/bin/sh\ngrep -q "\\"pid\\": *[1-9]" && echo "$1" >>%s/hooks\n' "$dir" > hook; chmod +x hook
