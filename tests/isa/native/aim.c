@@ -166,6 +166,17 @@ static void aim_values(struct native_case *c, struct native_random *r)
     }
 }
 
+/* Gathers, scatters and the moves by a mask in a vector register. */
+static bool by_element(const struct native_case *c)
+{
+    const struct x86_form *f = &x86_forms[c->insn.form];
+    for (unsigned n = 0; n < X86_OPND_MAX; n++)
+        if (f->opnd[n].kind == X86_OPND_VM)
+            return true;
+    return c->insn.op == X86_OP_VMASKMOVPS || c->insn.op == X86_OP_VMASKMOVPD ||
+           c->insn.op == X86_OP_VPMASKMOVD || c->insn.op == X86_OP_VPMASKMOVQ;
+}
+
 void native_aim(struct native_case *c, struct native_random *r)
 {
     for (unsigned n = 0; n < X86_GPR_COUNT; n++)
@@ -173,9 +184,9 @@ void native_aim(struct native_case *c, struct native_random *r)
     c->regs.rflags = X86_FLAG1 | X86_IF | (native_random_next(r) & X86_STATUS_FLAGS);
     if (native_random_chance(r, 15))
         c->regs.rflags |= X86_DF;
-    /* Linux sets CR0.AM: misaligned accesses fault. Of wide operands it depends on the pieces they
-     * are accessed in. */
-    if (!c->vector && native_random_chance(r, 8))
+    /* Linux sets CR0.AM: misaligned accesses fault, but for elements on AMD's processors, where
+     * Intel's fault too. */
+    if (native_random_chance(r, 8) && !by_element(c))
         c->regs.rflags |= X86_AC;
     if (native_random_chance(r, 8))
         c->regs.rflags |= X86_ID;

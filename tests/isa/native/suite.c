@@ -107,7 +107,8 @@ static u64 flags_mask(const struct native_case *c, bool defined_only)
 static bool wraps(const struct native_case *c, const struct native_result *native,
                   const struct native_result *engine)
 {
-    return c->mode != X86_MODE64 && engine->vector == X86_PF_FAULT &&
+    return c->mode != X86_MODE64 &&
+           (engine->vector == X86_PF_FAULT || engine->vector == X86_AC_FAULT) &&
            (u32)(engine->address + 0x100) < 0x200 &&
            (native->vector == X86_GP || native->vector == X86_SS_FAULT);
 }

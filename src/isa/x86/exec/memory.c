@@ -61,10 +61,13 @@ static int resolve_pages(struct x86_cpu *cpu, u64 lin, unsigned size, enum x86_a
     return x86_resolve(cpu, wide ? next : (u32)next, access, index, &span->second);
 }
 
-/* What an operand of up to eight bytes must be aligned to; far pointers of six bytes to four
- * [SDM3 table 6-7]. */
+/* What an operand of up to eight bytes must be aligned to; far pointers of six bytes to four, the
+ * x87 environment and state to their words [SDM3 table 6-7]. Vector operands: vector_run.c. */
 static unsigned alignment_of(unsigned size)
 {
+    enum { ENV16 = 14, ENV32 = 28, SAVE16 = 94, SAVE32 = 108 };
+    if (size > 8)
+        return size == ENV16 || size == SAVE16 ? 2 : size == ENV32 || size == SAVE32 ? 4 : 1;
     return 1u << (31 - __builtin_clz(size));
 }
 
@@ -78,7 +81,7 @@ int x86_span_resolve(struct x86_cpu *cpu, unsigned seg, u64 lin, unsigned size,
     if (r)
         return r;
     /* Lower in priority than #PF [SDM3 6.9]. */
-    if (unlikely(cpu->align_check) && size <= 8 && (lin & (alignment_of(size) - 1)))
+    if (unlikely(cpu->align_check) && (lin & (alignment_of(size) - 1)))
         return x86_raise_error(cpu, X86_AC_FAULT, 0);
     if (unlikely(cpu->data_breaks))
         x86_debug_check_data(cpu, lin, size, access);

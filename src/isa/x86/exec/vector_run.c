@@ -61,13 +61,26 @@ static bool x87_store_suppressed(const struct x86_stub *st)
     return (x86_host_fsw() & ~fcw & (IE | OE | UE)) != 0;
 }
 
+/* EFLAGS.AC, which memory.c looks after up to eight bytes. Of wider operands Intel checks none but
+ * the x87 format [SDM1 14.9.3, SDM3 table 6-7], AMD up to 16 bytes. */
+static bool misaligned(const struct x86_cpu *cpu, const struct x86_stub *st, u64 lin)
+{
+    unsigned to = st->bytes;
+    if (to == 10)
+        to = 8;
+    else if (!is_pow2(to) || (to > 8 && cpu->vendor != X86_VENDOR_AMD))
+        return false;
+    return lin & (MIN(to, 16u) - 1);
+}
+
 static cold int exec_copied(struct x86_cpu *cpu, const struct x86_insn *insn,
-                            const struct x86_stub *st, u64 off)
+                            const struct x86_stub *st, u64 off, u64 lin)
 {
     alignas(64) u8 copy[64];
     int r;
 
-    if (cpu->align_check && (off & (MIN(st->bytes, 8) - 1)) && is_pow2(st->bytes))
+    if (cpu->align_check && misaligned(cpu, st, lin) && x86_canonical(lin) &&
+        x86_canonical(lin + st->bytes - 1))
         return x86_raise_error(cpu, X86_AC_FAULT, 0);
     if (!(st->access & X86_WR)) {
         r = x86_load_bytes(cpu, insn->seg, off, copy, st->bytes);
@@ -113,7 +126,7 @@ static int exec_memory(struct x86_cpu *cpu, const struct x86_insn *insn, const s
         x86_stub_call(cpu, st, host);
         return X86_OK;
     }
-    return exec_copied(cpu, insn, st, off);
+    return exec_copied(cpu, insn, st, off, lin);
 }
 
 int x86_vector_exec(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_stub *st)
