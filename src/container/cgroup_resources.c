@@ -392,6 +392,8 @@ static int set_unified(const struct target *t, json_t *o, struct err *e)
         snprintf(text, sizeof text, "%s", json_string_value(value));
         for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
             int r = file_write(dir, file, l, e);
+            if (r == -ENOENT) /* on a host of both versions its controller is with version 1 */
+                return err_wrap(e, "invalid configuration: `unified`");
             if (r)
                 return r;
         }

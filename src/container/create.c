@@ -8,6 +8,7 @@
 #include "container/hooks.h"
 #include "container/landlock.h"
 #include "container/mounts.h"
+#include "container/rootfs_devices.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
 #include "container/supervise.h"
@@ -43,7 +44,7 @@ struct creation {
     struct supervision supervision;
     char *config_text;
     json_t *inner_state;
-    int *prepared;
+    int *prepared, *devices;
     int start;    /* the FIFO */
     int terminal; /* run in the foreground: our end of the console connection, later the master */
     bool rootless, cgroup_made, dir_made;
@@ -218,6 +219,18 @@ static int set_resources(struct creation *c, struct err *e)
     return 0;
 }
 
+static int prepare_devices(struct creation *c, struct err *e)
+{
+    size_t n = c->config.device_count;
+    c->devices = calloc(n + 1, sizeof *c->devices);
+    if (!c->devices)
+        return err_set(e, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        c->devices[i] = -1;
+    c->inner.devices = c->devices;
+    return n ? devices_prepare(&c->config, c->devices, e) : 0;
+}
+
 static int prepare_inner(struct creation *c, struct err *e)
 {
     const struct config *k = &c->config;
@@ -245,6 +258,8 @@ static int prepare_inner(struct creation *c, struct err *e)
     if ((r = mounts_prepare(k, c->state.rootfs, !geteuid(), c->prepared, e)))
         return r;
     in->prepared = c->prepared;
+    if (in->userns && !c->rootless && (r = prepare_devices(c, e)))
+        return r;
     if (in->process && in->process->terminal) {
         if (o->console_socket) {
             in->console = connect_to(o->console_socket, e);
@@ -370,6 +385,10 @@ static void creation_free(struct creation *c)
         if (c->prepared[i] >= 0)
             close(c->prepared[i]);
     free(c->prepared);
+    for (size_t i = 0; c->devices && i < c->config.device_count; i++)
+        if (c->devices[i] >= 0)
+            close(c->devices[i]);
+    free(c->devices);
     int fds[] = {c->start, c->inner.console, c->supervision.channel, c->terminal};
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
@@ -417,6 +436,7 @@ static int create(const struct runtime *rt, const struct create_options *o, stru
            (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
            (r = make_group(&c, true, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
     if (r) {
+        r = supervise_explain(&c.supervision, r, e);
         undo(&c);
     } else {
         *pid = c.state.pid;

@@ -36,8 +36,9 @@ static int wait_hook(pid_t child, const struct hook *h, struct err *e)
     if (WIFEXITED(status) && !WEXITSTATUS(status))
         return 0;
     if (WIFSIGNALED(status))
-        return err_set(e, -ECANCELED, "hook `%s` was killed by signal %d", h->path,
-                       WTERMSIG(status));
+        return err_set(
+            e, -ECANCELED, "hook `%s` was killed by signal %d: %s", h->path, WTERMSIG(status),
+            WTERMSIG(status) == SIGSYS ? "bad system call" : strsignal(WTERMSIG(status)));
     return err_set(e, -ECANCELED, "hook `%s` failed with status %d", h->path, WEXITSTATUS(status));
 }
 

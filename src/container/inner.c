@@ -3,6 +3,7 @@
 #include "container/inner.h"
 
 #include "container/channel.h"
+#include "container/child.h"
 #include "container/process_cpus.h"
 
 #include <fcntl.h>
@@ -83,12 +84,22 @@ static int open_proc(struct err *e)
     return fd;
 }
 
+static void end(int signal)
+{
+    child_exit(128 + signal);
+}
+
+/* The first process of a pid namespace is spared the signals it does not handle: a container that
+ * waits for its start could only be killed. */
 static int wait_for_start(struct inner *in, struct err *e)
 {
+    static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     char c;
     ssize_t n;
     if (in->start < 0)
         return 0;
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        signal(ending[i], end);
     do
         n = read(in->start, &c, 1);
     while (n < 0 && errno == EINTR);
@@ -170,6 +181,7 @@ void inner_main(struct inner *in)
 {
     struct err e = {0};
     signal(SIGPIPE, SIG_IGN);
+    kept_fds_close_others(&in->kept);
     for (size_t i = 0; i < ARRAY_LEN(in->foreign); i++)
         if (in->foreign[i] >= 0)
             close(in->foreign[i]);

@@ -13,11 +13,15 @@
 enum { FIRST_KEPT_FD = 3, KEPT_FDS_MAX = 2048 };
 struct kept_fds {
     unsigned n;
-    u8 open[KEPT_FDS_MAX / 8]; /* bit i: descriptor FIRST_KEPT_FD + i was open when we started */
+    u8 open[KEPT_FDS_MAX / 8];   /* bit i: descriptor FIRST_KEPT_FD + i was open when we started */
+    u8 others[KEPT_FDS_MAX / 8]; /* bit i: descriptor i was, and is not to be kept */
 };
 /* To be called before anything is opened: what is not open now is taken, so that no descriptor of
  * ours gets such a number and ends up in the container. */
 int kept_fds_reserve(struct kept_fds *k, unsigned n, struct err *e) must_check;
+/* In the child: what the caller of the runtime had open is no business of the container, which may
+ * wait long for its start with an end of somebody's pipe in its hands. */
+void kept_fds_close_others(const struct kept_fds *k);
 
 struct inner {
     const struct config *config;
@@ -28,6 +32,7 @@ struct inner {
     const struct seccomp_program *seccomp; /* NULL: none */
     json_t *state;                         /* for hooks inside */
     const int *prepared;                   /* mounts cloned outside */
+    const int *devices;                    /* devices made outside; NULL: none */
     char *notify_text;    /* shared with the runtime: message for the seccomp agent */
     int channel;          /* to the runtime */
     int start;            /* FIFO to wait at; gets "!" and the error of what fails then; -1 */

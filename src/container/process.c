@@ -107,7 +107,11 @@ static int set_scheduling(struct inner *in, struct err *e)
                                      .deadline = s->deadline,
                                      .period = s->period};
         if (syscall(SYS_sched_setattr, 0, &a, 0))
-            return fail(e, "set the scheduler policy");
+            return errno == EPERM && s->policy == SCHED_DEADLINE
+                       ? fail(e,
+                              "set the scheduler policy (the deadline process scheduler can't be "
+                              "used together with AllowedCPUs)")
+                       : fail(e, "set the scheduler policy");
     }
     if (p->io_class >= 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                                     IOPRIO_PRIO_VALUE((u32)p->io_class, p->io_priority)))

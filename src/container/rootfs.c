@@ -296,7 +296,7 @@ int rootfs_setup(struct inner *in, int proc, struct err *e)
             return r;
     if (in->process && (r = make_directory(root, in->process->cwd, e)))
         return r;
-    if ((!binds_dev(c) && (r = devices_setup(c, root, in->confined, e))) ||
+    if ((!binds_dev(c) && (r = devices_setup(c, root, in->confined, in->devices, e))) ||
         (r = inner_join_groups(in, e)))
         return r;
     if (has_hooks && (r = channel_ask(in->channel, MSG_HOOKS, 0, e)))

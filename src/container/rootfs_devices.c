@@ -4,10 +4,14 @@
 
 #include "container/mounts.h"
 #include "container/path.h"
+#include "container/userns.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 static const struct device_request default_devices[] = {
@@ -43,9 +47,49 @@ static int bind_device(const struct device_request *d, int root, struct err *e)
     return is_device(target, d) ? 0 : mount_bind(source, target, e);
 }
 
-static int make_device(const struct device_request *d, int root, bool userns, struct err *e)
+/* One node in a file system of the host's user namespace, with the ids as they are there. */
+static int prepare_one(const struct config *c, size_t index, int store, struct err *e)
+{
+    const struct device_request *d = &c->devices[index];
+    char name[24];
+    snprintf(name, sizeof name, "%zu", index);
+    i64 uid = userns_host_id(&c->uids, d->uid), gid = userns_host_id(&c->gids, d->gid);
+    if (uid < 0 || gid < 0)
+        return err_set(e, -EINVAL, "device `%s`: its owner is not mapped", d->path);
+    if (mknodat(store, name, type_bits(d->type) | (d->mode & 07777),
+                makedev((u32)d->major, (u32)d->minor)) ||
+        fchownat(store, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW))
+        return fail(e, "create device `%s`", d->path);
+    return mount_clone(store, name, false, true, e);
+}
+
+int devices_prepare(const struct config *c, int *fds, struct err *e)
+{
+    size_t n = c->device_count;
+    if (!c->uids.n || !c->gids.n)
+        return 0;
+    auto_close int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+    if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0) ||
+        syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+        return fail(e, "create a tmpfs for devices");
+    auto_close int store = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+    if (store < 0)
+        return fail(e, "mount a tmpfs for devices");
+    umask(0);
+    for (size_t i = 0; i < n; i++)
+        if (c->devices[i].type != 'p' && (fds[i] = prepare_one(c, i, store, e)) < 0)
+            return fds[i];
+    return 0;
+}
+
+static int make_device(const struct device_request *d, int root, bool userns, int prepared,
+                       struct err *e)
 {
     const char *name;
+    if (prepared >= 0) {
+        auto_close int target = path_make(root, d->path, PATH_FILE, 0666, e);
+        return target < 0 ? target : mount_attach(prepared, target, e);
+    }
     if (userns && d->type != 'p')
         return bind_device(d, root, e);
     auto_close int dir = path_make_parent(root, d->path, &name, e);
@@ -88,17 +132,17 @@ static int make_links(int root, struct err *e)
     return 0;
 }
 
-int devices_setup(const struct config *c, int root, bool userns, struct err *e)
+int devices_setup(const struct config *c, int root, bool userns, const int *prepared, struct err *e)
 {
     int r = 0;
     for (size_t i = 0; i < c->device_count && !r; i++)
-        r = make_device(&c->devices[i], root, userns, e);
+        r = make_device(&c->devices[i], root, userns, prepared ? prepared[i] : -1, e);
     for (size_t i = 0; i < ARRAY_LEN(default_devices) && !r; i++) {
         bool given = false;
         for (size_t k = 0; k < c->device_count; k++)
             given |= !strcmp(c->devices[k].path, default_devices[i].path);
         if (!given)
-            r = make_device(&default_devices[i], root, userns, e);
+            r = make_device(&default_devices[i], root, userns, -1, e);
     }
     return r ? r : make_links(root, e);
 }

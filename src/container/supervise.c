@@ -5,6 +5,7 @@
 #include "container/userns.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,17 @@ int supervise_finish(struct supervision *s, const struct config *c, const int *f
             return err_set(e, -EPROTO, "unexpected message from the container's process");
         }
     }
+}
+
+int supervise_explain(struct supervision *s, int r, struct err *e)
+{
+    struct pollfd p = {.fd = s->channel, .events = POLLIN};
+    struct packet k;
+    while (s->channel >= 0 && poll(&p, 1, 0) > 0 && !channel_receive(s->channel, &k) &&
+           k.type != MSG_EOF)
+        if (k.type == MSG_ERROR)
+            return err_set(e, k.value, "%s", k.text);
+    return r;
 }
 
 void supervise_abandon(struct supervision *s)

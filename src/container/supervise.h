@@ -27,6 +27,8 @@ struct supervision_calls {
 int supervise_finish(struct supervision *s, const struct config *c, const int *fds, unsigned n,
                      const struct supervision_calls *calls, void *ctx, enum message *how,
                      struct err *e) must_check;
+/* After a failure r of ours: if the process has said why it ended, that is the reason. */
+int supervise_explain(struct supervision *s, int r, struct err *e) must_check;
 /* Kills what was started and reaps it. */
 void supervise_abandon(struct supervision *s);
 

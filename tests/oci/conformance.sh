@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# What the public suites of other runtimes look at, each behaviour once. $1: the runtime, $2: a
+# seccomp agent (listener.c).
+set -u
+oci=$1
+agent=$(realpath "$2")
+skip() { echo "skipped: $*"; exit 77; }
+[ "$(id -u)" -eq 0 ] || skip "needs root"
+busybox=$(command -v busybox) || skip "needs busybox (busybox-static)"
+unshare -mpiun true 2>/dev/null || skip "the kernel allows no namespaces"
+dir=$(mktemp -d)
+chmod 755 "$dir"
+id=doppel-conform-$$
+bad=0
+run() { timeout 60 "$oci" --root "$dir/state" "$@"; }
+listening=
+finish() {
+    [ -z "$listening" ] || kill "$listening" 2>/dev/null
+    run delete --force --regex "^$id"
+    rm -rf "$dir"
+}
+trap finish EXIT
+expect() { # name, wanted, got
+    if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "NOT OK: $1: wanted '$2', got '$3'"; bad=1; fi
+}
+root=$dir/rootfs
+mkdir -p "$root/bin" "$root/etc" "$root/tmp"
+cp "$busybox" "$root/bin/busybox"
+for a in sh cat sleep id ls env grep mkdir readlink stat touch true; do ln -s busybox "$root/bin/$a"; done
+echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+cd "$dir" || exit 1
+bundle() { # command line as JSON words
+    rm -f config.json
+    run spec
+    sed -i "s|\"terminal\": true|\"terminal\": false|; s#\"sh\"#$1#" config.json
+}
+edit() { sed -i "$1" config.json; }
+mounts() { edit "s#\"mounts\": \[#\"mounts\": [$1,#"; }
+hooks() { edit "s#\"hostname\"#\"hooks\": {$1}, \"hostname\"#"; }
+status() { run state $id | sed -n 's/.*"status": "\([a-z]*\)".*/\1/p'; }
+gone() { # pid
+    n=0
+    while kill -0 "$1" 2>/dev/null && [ "$(status)" != stopped ] && [ $n -lt 600 ]; do
+        n=$((n + 1))
+        sleep 0.1
+    done
+}
+
+bundle '"true"'
+out=$(run run $id 2>&1) || skip "this host cannot run containers: $out"
+
+# Hooks.
+hooks "\"createRuntime\": [{\"path\": \"/bin/sh\", \"args\": [\"sh\", \"-c\", \"cat >$dir/seen; echo \$MARK >>$dir/seen\"]}]"
+MARK=inherited run run $id
+expect "hooks see the container as created" 1 "$(grep -c '"status":"created"' seen)"
+expect "a hook without an environment has the caller's" 1 "$(grep -c '^inherited$\|}inherited$' seen)"
+bundle '"true"'
+hooks '"createContainer": [{"path": "/bin/true"}, {"path": "/bin/sh", "args": ["sh", "-c", "echo why >\&2; exit 1"]}]'
+run run $id 2>err
+expect "a failed hook says which and why" 1 "$(grep -c 'error running createContainer hook #1: .*: why' err)"
+bundle '"sleep", "100"'
+hooks '"poststart": [{"path": "/bin/false"}]'
+run run -d $id </dev/null 2>err
+expect "a failed poststart hook ends the container" 1 "$(grep -c 'error running poststart hook #0' err)"
+expect "and nothing is left" "" "$(run list -q)"
+bundle '"true"'
+hooks '"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "id -u >/tmp/hook; env | grep ^HOME >>/tmp/hook"]}]'
+edit 's|"uid": 0|"uid": 33|; s|"readonly": true|"readonly": false|'
+chmod 777 "$root/tmp"
+run run $id
+expect "startContainer's run with the program's rights and environment" "33 HOME=/" "$(echo $(cat "$root/tmp/hook"))"
+
+# Places.
+ln -s ../made/by/link "$root/etc/dangling"
+bundle '"ls", "/made/by/link/file"'
+echo text >"$dir/file"
+mounts "{\"destination\": \"/etc/dangling/file\", \"type\": \"bind\", \"source\": \"$dir/file\", \"options\": [\"bind\"]}"
+expect "a dangling link leads to a place in the root" /made/by/link/file "$(run run $id)"
+bundle '"sh", "-c", "readlink /proc/self/cwd; touch /dev/x || echo read-only"'
+edit 's|"cwd": "/"|"cwd": "/not/there"|; s|"mode=755"|"mode=755", "ro"|'
+expect "a missing working directory, a read-only /dev" "/not/there read-only" "$(echo $(run run $id 2>/dev/null))"
+bundle '"stat", "-c", "%a", "/fresh"'
+mounts '{"destination": "/fresh", "type": "tmpfs", "source": "tmpfs"}'
+expect "a tmpfs where nothing was" 1777 "$(run run $id)"
+maps='[{"containerID": 0, "hostID": 100000, "size": 65536}]'
+bundle '"stat", "-c", "%u:%g %a", "/dev/mine"'
+edit 's|"namespaces": \[|"devices": [{"path": "/dev/mine/", "type": "c", "major": 1, "minor": 5, "uid": 10, "gid": 11, "fileMode": 416}], "uidMappings": '"$maps"', "gidMappings": '"$maps"', "namespaces": [{"type": "user"},|'
+chown -R 100000:100000 "$root"
+expect "a device in a user namespace" "10:11 640" "$(run run $id)"
+chown -R 0:0 "$root"
+
+# Descriptors.
+bundle '"sh", "-c", "cat <\&4; ls /proc/self/fd | grep -c ."'
+expect "what is preserved, and no more" "kept 5" "$(echo $(run run --preserve-fds 2 $id 4<<X 6</dev/null
+kept
+X
+))"
+bundle '"sleep", "100"'
+run create $id </dev/null >/dev/null 2>&1 7<"$dir/file"
+pid=$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+expect "a waiting container holds no descriptor of the caller" 0 "$(ls -l "/proc/$pid/fd" | grep -c "$dir/file")"
+run kill $id TERM
+gone "$pid"
+expect "and can be asked to end" stopped "$(status)"
+run delete $id
+
+# Processes.
+bundle '"sleep", "100"'
+run run -d $id </dev/null >/dev/null 2>&1
+run exec --pid-file /not/there/pid $id true 2>/dev/null
+expect "exec's own failure" 255 $?
+expect "an unknown capability is no reason to fail" 0 "$(run exec --cap CAP_NEVER $id true 2>/dev/null; echo $?)"
+run exec --cgroup .. $id true 2>err
+expect "a group outside is refused" 1 "$(grep -c 'not a sub cgroup path' err)"
+expect "the last of two variables counts" 2 "$(run exec --env A=1 --env A=2 $id env | sed -n 's/^A=//p')"
+expect "ps with options" 1 "$(run ps $id -o pid,comm | grep -c sleep)"
+run kill --regex "^$id\$" KILL
+gone "$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
+run delete --regex "^$id"
+expect "kill and delete take patterns" "" "$(run list -q)"
+bundle '"true"'
+edit 's|"process": {|"annotations": {"unused": "x"}, "spare": {|'
+sed -i '/"annotations": {"unused"/s|"spare"|"unknown"|' config.json
+run create $id 2>err
+expect "a container without a process is created" created "$(status)"
+run start $id 2>err
+expect "and cannot be started" 1 "$(grep -c '`process` is missing' err)"
+run delete --force $id
+taskset -c 0 true 2>/dev/null && {
+    bundle '"grep", "Cpus_allowed_list", "/proc/self/status"'
+    expect "the caller's CPUs are not the container's" "$(run run $id)" "$(taskset -c 0 "$oci" --root "$dir/state" run $id)"
+}
+
+# seccomp.
+profile() { edit "s|\"namespaces\": \[|\"seccomp\": $1, \"namespaces\": [|"; }
+bundle '"true"'
+profile '{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nowhere", "syscalls": []}'
+expect "an agent nobody asks may be absent" 0 "$(run run $id; echo $?)"
+bundle '"mkdir", "/tmp/x"'
+profile '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["getcwd"], "action": "SCMP_ACT_ERRNO"}]}'
+edit 's|"noNewPrivileges": true|"noNewPrivileges": false|; s|"readonly": true|"readonly": false|'
+expect "a filter on getcwd does not stop the start" 0 "$(run run $id; echo $?)"
+for privileges in true false; do
+    rm -f agent.sock
+    timeout 60 "$agent" agent.sock >told &
+    listening=$!
+    n=0
+    while [ ! -S agent.sock ] && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done
+    bundle '"mkdir", "/tmp/y"'
+    profile "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"listenerPath\": \"$dir/agent.sock\", \"listenerMetadata\": \"words\", \"syscalls\": [{\"names\": [\"mkdir\", \"mkdirat\"], \"action\": \"SCMP_ACT_NOTIFY\"}]}"
+    edit "s|\"noNewPrivileges\": true|\"noNewPrivileges\": $privileges|"
+    run run $id 2>err
+    expect "the agent answers, noNewPrivileges $privileges" 1 "$(grep -c 'No medium' err)"
+    expect "and was told for whom" 1 "$(grep -c "\"metadata\":\"words\".*\"id\":\"$id\"" told)"
+    wait $listening
+    listening=
+done
+exit $bad
