@@ -59,6 +59,12 @@ void slot_routines(struct translator *t, struct emit *e)
     translate_void_slots(t);
 }
 
+/* A table at a fixed address, by a byte: does it go on in another page? */
+static bool table_crosses(const struct x86_insn *i)
+{
+    return i->base == X86_NO_REG && ((u32)i->disp & (PAGE_SIZE - 1)) + 256u * i->scale > PAGE_SIZE;
+}
+
 bool slot_is_near(const struct lower *l)
 {
     const struct x86_insn *i = l->i;
@@ -66,6 +72,8 @@ bool slot_is_near(const struct lower *l)
     if (!index && (i->base == X86_RSP || !base))
         return true;
     if (l->index > l->near_end || (index & ~(l->narrow[l->index] | l->steady)))
+        return false;
+    if ((index & ~l->steady) && table_crosses(i))
         return false;
     return i->base == X86_RSP || !base ||
            ((base & l->steady) && (l->loops || ((base | index) & l->stepped)));
