@@ -14,15 +14,15 @@
 _Static_assert(offsetof(struct block, hash_next) + sizeof(void *) <= 64,
                "what is used of a hole's head fits the smallest hole");
 
-/* A third of the cache is for translations. */
+/* Half of the cache is for translations. */
 static u64 arena_share(u64 cache)
 {
-    return MIN(cache / 3 * 2, (u64)ARENA_MAX) & ~(u64)63;
+    return MIN(cache / 2, (u64)ARENA_MAX) & ~(u64)63;
 }
 
 u64 cache_translation_share(const struct soft *sv)
 {
-    return sv->arena.cache / 3;
+    return sv->arena.cache / 2;
 }
 
 int arena_init(struct soft *sv, struct err *e)
@@ -58,9 +58,11 @@ void arena_reset(struct arena *a)
     a->hole = NULL;
 }
 
+/* Once full is no reason to grow: what fills the cache may have been a start that is over. */
 void arena_grow(struct arena *a)
 {
-    a->cache = MIN(2 * a->cache, a->cache_max);
+    if (++a->filled % 2 == 0)
+        a->cache = MIN(2 * a->cache, a->cache_max);
 }
 
 static void make_hole(u8 *at, u8 *end)

@@ -20,7 +20,7 @@ enum {
 /* Bytes for blocks and translations: of a machine, if nothing else is asked for; what a translating
  * engine begins with; bounds of one vCPU's part; the most for blocks alone. */
 #define CACHE_DEFAULT (192 * MiB)
-#define CACHE_START   (24 * MiB)
+#define CACHE_START   (32 * MiB)
 #define CACHE_MIN     (2 * MiB)
 #define CACHE_MAX     (1 * GiB)
 #define ARENA_MAX     (64 * MiB)
@@ -60,6 +60,7 @@ struct arena {
     u8 *base, *at, *end;
     void *memory;
     struct block *hole;   /* list of the following ones, by hash_next */
+    unsigned filled;      /* how often everything had to go */
     u64 cache, cache_max; /* bytes for blocks and translations: now, at most */
 };
 

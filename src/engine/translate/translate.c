@@ -43,7 +43,7 @@ static void *memory_of(struct translator *t)
 
 static int make_code(struct translator *t, struct err *e)
 {
-    int r = os_code_create(&t->code, t->soft.arena.cache_max / 3, e);
+    int r = os_code_create(&t->code, t->soft.arena.cache_max / 2, e);
     if (r)
         return r;
     t->links = mem_alloc_array(LINKS_MAX, sizeof *t->links);
