@@ -170,6 +170,55 @@ static void two_spaces(void)
         page[i][0] = 100 + i;
 }
 
+static u64 call_other(void)
+{
+    u64 v = 0;
+    for (int i = 0; i < 30; i++) /* so that it gets as quick as it can */
+        v += ((u64(*)(void))OTHER_VA)();
+    return v / 30;
+}
+
+/* Other code at the same address in each space, and elsewhere after INVLPG. */
+static void pcid_code(u64 first, u64 second)
+{
+    enum { PGE = 0x80 };
+    for (u64 i = 0; i < 3; i++) {
+        page[i][0] = 0xb8 | (100 + i) << 8; /* mov eax, 100 + i */
+        page[i][1] = 0;
+        ((u8 *)page[i])[5] = 0xc3;
+    }
+    tables[2][0] = (u64)page[1] | PTE_P | PTE_W;
+    WRITE_CR(3, second);
+    for (int round = 0; round < 4; round++)
+        for (int i = 0; i < 6; i++) {
+            WRITE_CR(3, (i & 1 ? second : first) | NO_FLUSH);
+            CHECK_EQ(call_other(), 100 + (i & 1));
+        }
+    for (u64 i = 0; i < 6; i++) { /* running in the second */
+        tables[2][0] = (u64)page[i % 3] | PTE_P | PTE_W;
+        invlpg(OTHER_VA);
+        CHECK_EQ(call_other(), 100 + i % 3);
+        WRITE_CR(3, first | NO_FLUSH);
+        CHECK_EQ(call_other(), 100);
+        WRITE_CR(3, second | NO_FLUSH);
+        CHECK_EQ(call_other(), 100 + i % 3);
+    }
+    /* A global translation of one space may be met in all, until INVLPG in any. */
+    u64 cr4 = READ_CR(4);
+    WRITE_CR(4, cr4 | PGE);
+    for (u64 i = 0; i < 6; i++) {
+        tables[2][0] = (u64)page[i % 3] | PTE_P | PTE_W | PTE_G;
+        *page_entry(OTHER_VA) = (u64)page[i % 3] | PTE_P | PTE_W | PTE_G;
+        invlpg(OTHER_VA);
+        CHECK_EQ(call_other(), 100 + i % 3);
+        WRITE_CR(3, (i & 1 ? second : first) | NO_FLUSH);
+        CHECK_EQ(call_other(), 100 + i % 3);
+    }
+    tables[2][0] = *page_entry(OTHER_VA) = (u64)page[2] | PTE_P | PTE_W;
+    WRITE_CR(4, cr4); /* drops the global ones */
+    CHECK_EQ(call_other(), 102);
+}
+
 static void pcid(void)
 {
     u64 first = (u64)page_top | 1, second = (u64)other_top | 2;
@@ -206,6 +255,7 @@ static void pcid(void)
         CHECK_EQ(invpcid_faults(0, 1, (u64)1 << 47), 13);
         CHECK_EQ(user_run(invalidates, 0), ~(u64)0 - 13);
     }
+    pcid_code(first, second);
     CHECK_EQ(TRY("mov %0, %%cr0", : : "r"(READ_CR(0) & 0x7fffffff) : TRY_CLOBBERS), 13);
     WRITE_CR(3, page_top);
     WRITE_CR(4, READ_CR(4) & ~(u64)PCIDE);

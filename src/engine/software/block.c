@@ -22,7 +22,6 @@ int block_cache_init(struct soft *sv, struct err *e)
         return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
                        sv->vcpu->index);
     }
-    sv->epoch = 1;
     return 0;
 }
 
@@ -54,8 +53,9 @@ static u64 page_of_ref(const struct block *b, unsigned k)
 void block_drop_all(struct soft *sv)
 {
     u64 index;
-    sv->epoch++;
     sv->emptied++;
+    x86_tlb_renew(&sv->cpu, true);
+    soft_context_update(sv);
     for (struct block *b = arena_next(&sv->arena, NULL); b; b = arena_next(&sv->arena, b))
         for (unsigned k = 0; b->bytes && k < 2; k++)
             if (b->ref[k].block && code_page_index(sv->svm, page_of_ref(b, k), &index)) {
@@ -92,7 +92,7 @@ static void kill_block(struct soft *sv, struct block *b)
         if (last)
             break;
     }
-    sv->epoch++;
+    sv->kills++;
     if (sv->engine->killed)
         sv->engine->killed(sv, b);
 }
@@ -164,7 +164,14 @@ static void copy_code(const struct source *s, unsigned off, u8 *to, unsigned n)
 static bool ends_block(const struct x86_insn *i)
 {
     /* A conditional branch that is not taken goes on in the block. */
-    return i->op != X86_OP_JCC && (x86_forms[i->form].flags & (X86_F_BRANCH | X86_F_END));
+    switch (i->op) {
+    case X86_OP_JCC: return false;
+    /* These leave the block when they are interpreted; translations go on behind them. */
+    case X86_OP_STI:
+    case X86_OP_STAC:
+    case X86_OP_CLAC: return false;
+    default: return x86_forms[i->form].flags & (X86_F_BRANCH | X86_F_END);
+    }
 }
 
 /* Decodes into b; bytes gets the code. Returns X86_DECODE_OK, or why there is not one instruction.
@@ -210,7 +217,8 @@ static void make_room(struct soft *sv)
         block_cache_full(sv);
         return;
     }
-    sv->epoch++;
+    x86_tlb_renew(&sv->cpu, true);
+    soft_context_update(sv);
     for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++)
         for (struct block **p = &sv->hash[h]; *p;)
             if ((*p)->dead)
@@ -280,21 +288,25 @@ static enum x86_tlb_index fetch_index(const struct x86_cpu *cpu)
     return cpu->cpl == 3 ? X86_TLB_USER : X86_TLB_KERNEL;
 }
 
-static int fetch_translate(struct x86_cpu *cpu, u64 lin, u64 *pa)
+static int fetch_translate(struct soft *sv, u64 lin, u64 *pa)
 {
+    struct x86_cpu *cpu = &sv->cpu;
     const struct x86_tlb_entry *t = &cpu->tlb[fetch_index(cpu)][(lin >> 12) & (X86_TLB_SIZE - 1)];
-    if (likely(t->tag[X86_EXEC] == (lin & ~(u64)0xfff))) {
-        *pa = t->pa | (lin & 0xfff);
-        return X86_OK;
+    if (unlikely(t->tag[X86_EXEC] != (lin & ~(u64)0xfff))) {
+        int r = x86_translate(cpu, lin, X86_EXEC, fetch_index(cpu), pa);
+        if (r)
+            return r;
     }
-    return x86_translate(cpu, lin, X86_EXEC, fetch_index(cpu), pa);
+    soft_note_code(sv, lin, t);
+    *pa = t->pa | (lin & 0xfff);
+    return X86_OK;
 }
 
 /* The page after the one of lin, where an instruction goes on. */
-static int second_page(struct x86_cpu *cpu, u64 lin, u64 *pa)
+static int second_page(struct soft *sv, u64 lin, u64 *pa)
 {
     u64 next = (lin | 0xfff) + 1;
-    return fetch_translate(cpu, cpu->mode == X86_MODE64 ? next : (u32)next, pa);
+    return fetch_translate(sv, sv->cpu.mode == X86_MODE64 ? next : (u32)next, pa);
 }
 
 static const u8 *ram_page(struct soft *sv, u64 pa)
@@ -316,7 +328,7 @@ static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
     struct source s = {.pa = pa, .first = page + off, .left = PAGE_SIZE - off};
     int r = decode_marked(sv, b, &s, &place);
     if (r == X86_DECODE_MORE) {
-        *result = second_page(&sv->cpu, lin, &s.second_page);
+        *result = second_page(sv, lin, &s.second_page);
         if (*result)
             return NULL;
         s.second = ram_page(sv, s.second_page);
@@ -342,7 +354,7 @@ static struct block *look_up(struct soft *sv, u64 lin, u64 pa)
             continue;
         if (!b->second_page)
             return b;
-        if (!next && second_page(&sv->cpu, lin, &next))
+        if (!next && second_page(sv, lin, &next))
             return NULL; /* the fault comes up again when the block is made */
         if (next == b->second_page)
             return b;
@@ -355,7 +367,7 @@ struct block *block_find(struct soft *sv, int *result)
     struct x86_cpu *cpu = &sv->cpu;
     u64 rip = cpu->s.rip;
     struct jump *j = jump_slot(sv, rip);
-    if (likely(j->rip == rip && j->epoch == sv->epoch && j->key == sv->key))
+    if (likely(j->rip == rip && j->epoch == sv->epoch && j->key == sv->key && !j->to->dead))
         return j->to;
     u64 pa, lin = sv->cs_base + rip;
     if (cpu->mode != X86_MODE64)
@@ -366,7 +378,7 @@ struct block *block_find(struct soft *sv, int *result)
     if (cpu->mode != X86_MODE64 && rip > sv->cs_limit)
         return NULL;
     cpu->fault_rip = rip;
-    *result = fetch_translate(cpu, lin, &pa);
+    *result = fetch_translate(sv, lin, &pa);
     if (*result)
         return NULL;
     struct block *b = look_up(sv, lin, pa);

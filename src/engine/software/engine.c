@@ -76,7 +76,6 @@ int soft_set_state(struct vcpu *v, const struct x86_state *s, struct err *e)
     sv->cpu.dr6_pending = 0;
     x86_cpu_derive(&sv->cpu);
     x86_tlb_flush(&sv->cpu, true);
-    sv->epoch++;
     sv->irq_maybe = true;
     u32 requests = (s->init_pending ? VCPU_REQ_INIT : 0) | (s->sipi_pending ? VCPU_REQ_SIPI : 0);
     if (s->sipi_pending)

@@ -12,7 +12,6 @@ static void start_up(struct soft *sv, u32 bits)
         return;
     x86_cpu_derive(cpu);
     x86_tlb_flush(cpu, true);
-    sv->epoch++;
 }
 
 /* True: leave run() with *stop. */
@@ -36,7 +35,6 @@ static bool serve_requests(struct soft *sv, enum vcpu_stop *stop)
     if (bits & VCPU_REQ_TLB) {
         vcpu_consume(v, VCPU_REQ_TLB);
         x86_tlb_flush(cpu, true);
-        sv->epoch++;
     }
     if (bits & VCPU_REQ_UNHALT) {
         vcpu_consume(v, VCPU_REQ_UNHALT);

@@ -14,6 +14,8 @@ enum {
     GRANULE = 64, /* bytes of a page that one bit of code_page.granules stands for */
     BLOCK_INSNS_MAX = 48,
     BLOCK_HASH_SIZE = 1 << 15,
+    CODE_SEEN_BITS = 18,
+    CODE_SEEN_MAX = 1 << 13,
     JUMP_CACHE_SIZE = 1 << 12,
     CODE_QUEUE_SIZE = 64,
 };
@@ -127,9 +129,18 @@ struct soft {
     /* Context of the running code, kept by context_update(). */
     u64 key, cs_base;
     u32 cs_limit;
-    /* Links and jump-cache entries of earlier epochs are void: the address space changed, or
-     * blocks died. */
+    /* Where linear addresses lead: what was found under another number (of cpu->spaces) holds no
+     * more, or not here. User code has its address space's; the kernel's stays over changes of the
+     * address space while all code it ran is in global pages of the upper half. */
     u64 epoch;
+    u64 kernel_epoch, based_epoch; /* the latter for code segments that are not flat */
+    u64 seen_space, seen_global;   /* that these numbers were made for */
+    bool kernel_local;             /* it ran other code */
+    u64 kills;                     /* how many blocks died: the running one may be among them */
+    /* Linear pages that code was looked up in, by hash: INVLPG of others concerns no code. */
+    u64 code_seen[(1 << CODE_SEEN_BITS) / 64];
+    u64 code_large[8]; /* GiB modulo 512 with code in large pages */
+    unsigned code_seen_count;
 
     struct arena arena;
     u64 chance;                    /* of drop_at_random() */
@@ -210,7 +221,12 @@ void exclusive_end(struct soft_vm *svm);
 enum vcpu_stop soft_run(struct vcpu *v);
 
 /* context.c */
+enum { SOFT_KEY_TLB_BYTE = 6 }; /* of key: cpu->tlb_index */
 void soft_context_update(struct soft *sv);
+/* Code was looked up at lin. */
+void soft_note_code(struct soft *sv, u64 lin, const struct x86_tlb_entry *t);
+/* The guest flushed the translation of va alone. */
+void soft_page_flushed(struct soft *sv, u64 va);
 /* After X86_END: true when nothing but the next instruction is due. */
 bool soft_is_quiet(struct soft *sv);
 /* Finds the block at rip and remembers it as a successor of `from`. */
@@ -222,7 +238,7 @@ static always_inline struct block *soft_follow(const struct soft *sv, const stru
                                                u64 rip)
 {
     for (unsigned k = 0; k < 2; k++)
-        if (b->link[k].rip == rip && b->link[k].epoch == sv->epoch)
+        if (b->link[k].rip == rip && b->link[k].epoch == sv->epoch && !b->link[k].to->dead)
             return b->link[k].to;
     return NULL;
 }

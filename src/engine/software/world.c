@@ -184,7 +184,10 @@ static int world_hypercall(struct x86_cpu *cpu)
 
 static void world_tlb_flushed(struct x86_cpu *cpu, bool all, u64 va)
 {
-    soft_of(cpu)->epoch++;
+    if (all)
+        soft_context_update(soft_of(cpu));
+    else
+        soft_page_flushed(soft_of(cpu), va);
 }
 
 /* A place found before the wait may have become code, or clean under the dirty log, during it: its

@@ -58,9 +58,9 @@ static void lower_one(struct lower *l)
     unsigned first = l->slows;
     bool done =
         lower_control(l) || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
-    if (!done)
+    l->called_out[l->index] = !done; /* nothing is shared over the system's instructions either */
+    if (!done && !lower_system(l))
         give_up(l);
-    l->called_out[l->index] = !done;
     if (l->sets_flags)
         l->flags_saved = false;
     if (l->copy == COPY_SLOW && !l->is_last && l->flags_saved) {
@@ -74,12 +74,26 @@ static void lower_one(struct lower *l)
     }
 }
 
+/* A check has failed: again, if the TLB gets what it looked for. The address is in T0, less the
+ * tag, the slot in T1. */
+static void emit_refill(struct lower *l, const struct slow *s)
+{
+    struct emit *e = &l->e;
+    emit_table(e, 0x03, T0, 0, s->tag);
+    EMIT(e, 0x41, 0xbb); /* mov r11d, imm32 */
+    emit32(e, s->refill);
+    emit_call(e, l->t->do_refill);
+    emit_jcc(e, CC_NE, emit_rx(e, s->retry));
+}
+
 static void emit_slows(struct lower *l)
 {
     for (unsigned k = 0; k < l->slows; k++) {
         const struct slow *s = &l->slow[k];
         emit_land(&l->e, s->site);
         l->flags_live = l->flags_saved = s->flags_saved;
+        if (s->retry)
+            emit_refill(l, s);
         if (!s->resume) {
             lower_use_flags(l);
             emit_jump(&l->e, emit_rx(&l->e, l->again[s->index]));
@@ -115,7 +129,7 @@ static void emit_exits(struct lower *l)
             t->links[t->link_count] = (struct link){.site = l->exit[k].site,
                                                     .pa = page + (u64)target,
                                                     .delta = (i32)target,
-                                                    .env = l->env,
+                                                    .env = l->exit[k].env,
                                                     .backward = page + (u64)target <= l->b->pa};
             emit_set_arg(&l->e, t->link_count++);
             emit_jump(&l->e, t->exit_link);
@@ -188,7 +202,8 @@ static void find_live(struct lower *l, const struct x86_insn *insn, unsigned cou
     for (unsigned k = 0; k < count; k++)
         next += insn[k].len;
     const struct x86_insn *last = &insn[count - 1];
-    bool falls_through = x86_forms[last->form].cls == X86_CLASS_COPY || last->op == X86_OP_JCC;
+    bool falls_through = live_is_transparent(last) || x86_forms[last->form].cls == X86_CLASS_COPY ||
+                         last->op == X86_OP_JCC;
     live[count] = falls_through ? live_at(l, next) : X86_STATUS_FLAGS;
     for (unsigned k = count; k-- > 0;) {
         live[k] = live_before(l, &insn[k], next, live[k + 1]);
@@ -202,6 +217,7 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
 {
     unsigned offset = l->b->pa & (PAGE_SIZE - 1);
     l->copy = copy;
+    l->env = l->entry_env;
     l->vector_known = false;
     l->first_use = FLAGS_UNTOUCHED;
     l->in_t0 = -1;
@@ -282,7 +298,7 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     struct x86_insn insn[BLOCK_INSNS_MAX];
     u8 bytes[BLOCK_INSNS_MAX * X86_MAX_INSN];
     unsigned count;
-    struct lower l = {.t = t, .b = b, .env = env, .word = env & ENV_32 ? 4 : 8};
+    struct lower l = {.t = t, .b = b, .env = env, .entry_env = env, .word = env & ENV_32 ? 4 : 8};
     l.e = (struct emit){t->code_at, t->code.rx - t->code.rw};
     if (!decode_copy(&l, insn, bytes, &count)) {
         t->given_up[GIVE_UP_CHANGED]++;

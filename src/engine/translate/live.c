@@ -40,6 +40,25 @@ u32 live_flags_set(const struct x86_insn *i)
     return (f->flags_written | f->flags_undefined) & ~flags_kept(i) & X86_STATUS_FLAGS;
 }
 
+bool live_is_transparent(const struct x86_insn *i)
+{
+    switch (i->op) {
+    case X86_OP_CLI:
+    case X86_OP_STI:
+    case X86_OP_STAC:
+    case X86_OP_CLAC:
+    case X86_OP_SWAPGS:
+    case X86_OP_RDFSBASE:
+    case X86_OP_RDGSBASE:
+    case X86_OP_WRFSBASE:
+    case X86_OP_WRGSBASE:
+    case X86_OP_RDTSC:
+    case X86_OP_RDTSCP: return true;
+    case X86_OP_MOV: return i->map == 1 && i->opcode == 0x20; /* from CR */
+    default: return false;
+    }
+}
+
 /* Reads the instruction at offset of the block's page; false when it is not whole there. The
  * granules are marked before the bytes are read, so that a store is either seen here or finds the
  * mark. */
@@ -86,6 +105,8 @@ static u32 used_from(struct lower *l, i64 offset, u32 wanted, unsigned *budget)
             offset = next;
         } else if ((i.op == X86_OP_JMP || i.op == X86_OP_CALL) && direct) {
             offset = target;
+        } else if (live_is_transparent(&i)) {
+            offset = next;
         } else if (x86_forms[i.form].cls == X86_CLASS_COPY) {
             used |= wanted & live_flags_used(&i);
             wanted &= ~live_flags_set(&i);
@@ -112,6 +133,8 @@ u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after)
         return live_at(l, target);
     if (direct && i->op == X86_OP_JCC)
         return (after | live_at(l, target) | live_flags_used(i)) & X86_STATUS_FLAGS;
+    if (live_is_transparent(i))
+        return after;
     if (x86_forms[i->form].cls != X86_CLASS_COPY)
         return X86_STATUS_FLAGS;
     return (after & ~live_flags_set(i)) | live_flags_used(i);

@@ -34,8 +34,8 @@ struct lower {
     struct emit e;
     struct translator *t;
     struct block *b;
-    u8 env;
-    unsigned word; /* bytes of an address and of a place on the stack: 8 or 4 */
+    u8 env, entry_env; /* here, where STAC and CLAC have changed it; at the block's start */
+    unsigned word;     /* bytes of an address and of a place on the stack: 8 or 4 */
 
     /* The running instruction, decoded afresh from bytes that nobody can change meanwhile. */
     const struct x86_insn *i;
@@ -78,6 +78,9 @@ struct lower {
     unsigned slows;
     struct slow {
         u8 *site, *resume; /* resume NULL: in COPY_SLOW, at instruction index */
+        u8 *retry;         /* of a check: where it begins; NULL: it is none */
+        u32 refill;        /* what translate_refill() is told */
+        i32 tag;           /* displacement of the tags that it looks in */
         u32 name;
         u8 index;
         bool flags_saved, resume_saved;
@@ -87,6 +90,7 @@ struct lower {
     struct {
         u8 *site;
         i64 target; /* offset from the page */
+        u8 env;
         bool flags_saved;
     } exit[EXITS_MAX];
 };
@@ -102,6 +106,7 @@ bool lower_copy(struct lower *l);
 bool lower_vector(struct lower *l);
 bool lower_stack(struct lower *l);
 bool lower_divide(struct lower *l);
+bool lower_system(struct lower *l);
 bool lower_control(struct lower *l);
 
 /* W of an instruction that handles an address or a word of the stack. */
@@ -184,6 +189,8 @@ void slot_routines(struct translator *t, struct emit *e);
  * used from an offset in the page on; those used from i on, when `after` are used behind it. */
 u32 live_flags_used(const struct x86_insn *i);
 u32 live_flags_set(const struct x86_insn *i);
+/* It leaves arithmetic flags alone although a handler may be called for it. */
+bool live_is_transparent(const struct x86_insn *i);
 u32 live_at(struct lower *l, i64 offset);
 /* May a branch to there be joined with its target? Not if that goes on in another page, which is
  * looked up each time as it may be another one tomorrow. */

@@ -18,6 +18,7 @@ void lower_goto(struct lower *l, i64 target, int cc)
 {
     if (cc >= 0 || is_in_page(target))
         lower_use_flags(l);
+    l->exit[l->exits].env = l->env;
     l->exit[l->exits].flags_saved = l->flags_saved;
     l->exit[l->exits].site = cc < 0 ? emit_jump_open(&l->e) : emit_jcc_open(&l->e, (unsigned)cc);
     l->exit[l->exits++].target = target;

@@ -80,9 +80,18 @@ static bool is_copied(const struct x86_insn *i)
     case X86_OP_BT:
     case X86_OP_BTS:
     case X86_OP_BTR:
-    case X86_OP_BTC:
-        /* With an index in a register the memory operand is anywhere. */
-        return !(i->flags & X86_I_MEM) || i->off_imm;
+    case X86_OP_BTC: return true; /* but see is_bit_of_string() */
+    }
+    return false;
+}
+
+static bool is_bit_of_string(const struct x86_insn *i)
+{
+    switch (i->op) {
+    case X86_OP_BT:
+    case X86_OP_BTS:
+    case X86_OP_BTR:
+    case X86_OP_BTC: return (i->flags & X86_I_MEM) && !i->off_imm;
     }
     return false;
 }
@@ -259,6 +268,37 @@ static bool move_offset(struct lower *l)
     return true;
 }
 
+/* BT and its like with an index in a register: the word may be anywhere, the bit in it is masked.
+ * ZF stays; the other flags are the host's or nobody's. */
+static bool bit_of_string(struct lower *l)
+{
+    const struct x86_insn *i = l->i;
+    struct emit *e = &l->e;
+    bool wide = i->osz == 8;
+    if (i->osz == 2 || i->asz != 8 || (l->live_after & X86_ZF) || !lower_has_address(l))
+        return false;
+    lower_spoil_flags(l);
+    lower_address(l);
+    unsigned index = lower_gpr(l, i->reg, T1);
+    emit_rr(e, REX_W, wide ? 0x8b : 0x63, T1, index); /* mov or movsxd r11, index */
+    EMIT(e, 0x49, 0xc1, 0xfb);                        /* sar r11, imm8 */
+    emit8(e, wide ? 6 : 5);
+    EMIT(e, 0x4f, 0x8d, 0x14); /* lea r10, [r10 + r11 * size] */
+    emit8(e, wide ? 0xda : 0x9a);
+    lower_check(l, i->osz, i->op == X86_OP_BT ? X86_READ : X86_WRITE, 0);
+    index = lower_gpr(l, i->reg, T1);
+    emit_rr(e, 0, 0x8b, T1, index);
+    EMIT(e, 0x41, 0x83, 0xe3); /* and r11d, imm8 */
+    emit8(e, wide ? 63 : 31);
+    if (i->flags & X86_I_LOCK)
+        emit8(e, 0xf0);
+    emit8(e, wide ? 0x4d : 0x45); /* the same, with [r10] and r11 */
+    emit8(e, 0x0f);
+    emit8(e, i->opcode);
+    emit8(e, 0x1a);
+    return true;
+}
+
 bool lower_copy(struct lower *l)
 {
     const struct x86_insn *i = l->i;
@@ -272,6 +312,8 @@ bool lower_copy(struct lower *l)
         return lower_lea(l);
     if (i->op == X86_OP_MOV && i->map == 0 && (i->opcode & 0xfc) == 0xa0)
         return move_offset(l);
+    if (form->cls == X86_CLASS_COPY && is_bit_of_string(i))
+        return bit_of_string(l);
     if (form->cls != X86_CLASS_COPY || !is_copied(i) || !lower_fields(l, false, &f))
         return false;
     unsigned size = 0;

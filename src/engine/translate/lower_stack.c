@@ -32,10 +32,13 @@ static bool push(struct lower *l)
 static bool pop(struct lower *l)
 {
     const struct x86_insn *i = l->i;
-    if (x86_forms[i->form].opnd[0].kind == X86_OPND_FIX || (i->flags & X86_I_MEM) ||
-        i->rm == X86_RSP)
+    if (x86_forms[i->form].opnd[0].kind == X86_OPND_FIX || (i->flags & X86_I_MEM))
         return false;
     lower_stack_word(l, GUEST_SP, 0, X86_READ);
+    if (i->rm == X86_RSP) { /* what was there, not what is above it */
+        emit_guest(&l->e, lower_w(l), 0x8b, GUEST_SP, l->place);
+        return true;
+    }
     if (is_homed(i->rm)) {
         emit_guest(&l->e, lower_w(l), 0x8b, T1, l->place);
         emit_store(&l->e, T1, AT_GPR(i->rm));

@@ -200,13 +200,19 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
         slot_check(l, size, access);
         return;
     }
+    i32 tag = entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access;
+    u8 *retry = e->p;
     EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x06, 0x41, 0x81,
          0xe3); /* mov r11d, r10d; shr 6; and */
     emit32(e, (X86_TLB_SIZE - 1) * 64);
-    emit_table(e, 0x2b, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access);
+    emit_table(e, 0x2b, T0, 0, tag);
     EMIT(e, 0x49, 0x81, 0xfa); /* cmp r10, imm32 */
     emit32(e, 4096 - size);
     lower_slow(l, CC_A);
+    struct slow *s = &l->slow[l->slows - 1];
+    s->retry = retry;
+    s->tag = tag;
+    s->refill = refill_of(size, access, l->env & ENV_TLB);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
 }
 

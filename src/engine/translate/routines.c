@@ -47,6 +47,37 @@ static void emit_return(struct emit *e)
          0xc3);
 }
 
+/* Registers that a function in C may spoil, but for the scratch registers. */
+static const u8 spoiled[] = {X86_RAX, X86_RCX, X86_RDX, X86_RSI, X86_RDI, X86_R8, X86_R9};
+
+/* pushed: bytes between rsp and the struct. Called with the address in T0, which stays, and what is
+ * wanted in T1; comes back with ZF clear if the check is to be made again. The host's flags hold
+ * nothing. */
+static const u8 *emit_refill(struct emit *e, i32 pushed)
+{
+    const u8 *here = emit_rx(e, e->p);
+    for (unsigned k = 0; k < ARRAY_LEN(spoiled); k++)
+        emit_store(e, spoiled[k], pushed + AT_GPR(spoiled[k]));
+    emit_store(e, X86_RBX, pushed + AT_GPR(X86_RBX));
+    emit_store(e, T0, pushed + AT(refilled));
+    EMIT(e, 0x48, 0x8d, 0x7c, 0x24); /* lea rdi, [rsp + pushed] */
+    emit8(e, (u8)pushed);
+    emit_move(e, X86_RSI, T0);
+    emit_rr(e, 0, 0x8b, X86_RDX, T1);
+    EMIT(e, 0x48, 0x89, 0xe3); /* mov rbx, rsp */
+    EMIT(e, 0x48, 0x8b, 0xa7); /* mov rsp, [rdi + host_sp] */
+    emit32(e, (u32)AT(host_sp));
+    EMIT(e, 0xff, 0x97); /* call [rdi + refill] */
+    emit32(e, (u32)AT(refill));
+    EMIT(e, 0x48, 0x89, 0xdc, 0x85, 0xc0); /* mov rsp, rbx; test eax, eax */
+    emit_load(e, X86_RBX, pushed + AT_GPR(X86_RBX));
+    emit_load(e, T0, pushed + AT(refilled));
+    for (unsigned k = 0; k < ARRAY_LEN(spoiled); k++)
+        emit_load(e, spoiled[k], pushed + AT_GPR(spoiled[k]));
+    EMIT(e, 0xc3); /* ret */
+    return here;
+}
+
 static void emit_callout(struct translator *t, struct emit *e)
 {
     enum { PUSHED = 16 }; /* the name, the return address */
@@ -87,6 +118,8 @@ void translate_routines(struct translator *t)
 {
     struct emit e = {t->code.rw, t->code.rx - t->code.rw};
     emit_enter(t, &e);
+    t->do_refill = emit_refill(&e, 8);
+    t->do_refill_for_slot = emit_refill(&e, 24);
     emit_callout(t, &e);
     u8 *leave = e.p;
     emit_store(&e, T0, AT(arg));

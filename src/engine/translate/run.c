@@ -3,6 +3,7 @@
  * joins translations to each other. All of it on the vCPU's own thread. */
 #include "engine/translate/lockstep.h"
 #include "engine/translate/lower.h"
+#include "isa/x86/exec/place.h"
 #include "isa/x86/exec/vector.h"
 
 static struct translator *translator_of(struct soft *sv)
@@ -22,7 +23,9 @@ static bool is_flat_32(const struct x86_cpu *cpu)
 /* What of the processor's state translations have built in, beside the key of the block. */
 static u8 environment(const struct x86_cpu *cpu)
 {
-    u8 env = cpu->tlb_index | (u8)(cpu->cpl << ENV_CPL_SHIFT);
+    /* What a monitor wants to see is not translated. */
+    u8 env =
+        (cpu->intercepts.other ? (u8)ENV_TLB : cpu->tlb_index) | (u8)(cpu->cpl << ENV_CPL_SHIFT);
     if (cpu->mode != X86_MODE64) {
         if (!is_flat_32(cpu))
             return X86_TLB_CHECKED;
@@ -103,6 +106,7 @@ int translate_callout(struct translator *t, u32 name)
     const struct x86_insn *i =
         (const struct x86_insn *)(const void *)(sv->arena.base + (u64)(name >> 12) * 64);
     bool vectors = cpu->vector_live;
+    u64 kills = sv->kills;
     flags_out(t);
     if (unlikely(t->lockstep))
         lockstep_before(t, i, name & (PAGE_SIZE - 1));
@@ -114,7 +118,7 @@ int translate_callout(struct translator *t, u32 name)
     if (unlikely(r != X86_OK))
         return go_on(t, r);
     /* Translations, addresses or permissions may be others now; MXCSR may unmask exceptions. */
-    if (unlikely(context_of(t, environment(cpu)) != t->context))
+    if (unlikely(context_of(t, environment(cpu)) != t->context || sv->kills != kills))
         return go_on(t, X86_BRANCH);
     if (vectors || x86_vector_stub(i)) /* the code behind it counts on them */
         x86_vector_acquire(cpu);
@@ -125,6 +129,22 @@ int translate_callout(struct translator *t, u32 name)
     flags_in(t);
     translate_settle(t);
     return CALLOUT_NEXT;
+}
+
+int translate_refill(struct translator *t, u64 lin, u32 refill)
+{
+    struct x86_cpu *cpu = &t->soft.cpu;
+    unsigned size = refill >> 4, index = refill >> 2 & 3;
+    bool vectors = cpu->vector_live;
+    struct x86_place place;
+    if ((lin & (PAGE_SIZE - 1)) + size > PAGE_SIZE || t->lockstep || !x86_canonical(lin))
+        return 0;
+    /* The callout raises the fault again, from the instruction. */
+    bool direct = x86_resolve(cpu, lin, refill & 3, index, &place) == X86_OK && place.host;
+    if (vectors)
+        x86_vector_acquire(cpu);
+    translate_settle(t);
+    return direct;
 }
 
 /* An indirect branch to an address that is not canonical has gone too far: its handler raises #GP
@@ -156,11 +176,12 @@ static void patch_jump(struct translator *t, const u8 *at, const u8 *to)
     *rw = 0xe9;
 }
 
-/* Jumps into it lead out from now on. The indirect table has an older context. */
+/* Jumps into it lead out from now on. */
 static void disable(struct translator *t, const struct translation *tr)
 {
     patch_jump(t, tr->entry, tr->dead);
     patch_jump(t, tr->entry_poll, tr->dead);
+    patch_jump(t, tr->entry_indirect, t->exit_jump);
 }
 
 void translate_killed(struct soft *sv, struct block *b)
@@ -211,7 +232,6 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
     b->heat = 0;
     if (b->translation) {
         disable(t, b->translation);
-        t->soft.epoch++;
     }
     x86_vector_release(&t->soft.cpu);
     b->translation = translate_block(t, b, env);
@@ -244,7 +264,6 @@ static int run_native(struct translator *t, const struct translation *tr)
 {
     struct x86_cpu *cpu = &t->soft.cpu;
     t->page = cpu->s.rip & ~(u64)(PAGE_SIZE - 1);
-    t->context = context_of(t, tr->env);
     flags_in(t);
     translate_settle(t);
     t->entries++;
@@ -287,6 +306,7 @@ int translate_blocks(struct soft *sv)
         u8 env = environment(cpu);
         struct translation *tr = ready(t, b, env);
         if (tr) {
+            t->context = context_of(t, env);
             join(t, b, tr, cpu->s.rip);
             r = unlikely(t->lockstep) ? lockstep_run(t, b, tr, run_native) : run_native(t, tr);
         } else {

@@ -36,6 +36,7 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class)
               8 * (i32)(class & 1 ? X86_WRITE : X86_READ);
     i32 slot = PUSHED + AT(slot);
     t->fill_slot[class] = emit_rx(e, e->p);
+    const u8 *again = t->fill_slot[class];
     EMIT(e, 0x50, 0x51, 0x44, 0x89, 0xd0, 0xc1, 0xe8, 0x06, 0x25); /* push rax, rcx; */
     emit32(e, (X86_TLB_SIZE - 1) * 64);                            /* mov eax, r10d; shr 6; and */
     emit_by_rax(e, 0x8b, X86_RCX, tag);
@@ -48,8 +49,14 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class)
     emit_table(e, 0x89, X86_RCX, 0, slot + (i32)offsetof(struct page_slot, host));
     emit_table(e, 0x8b, X86_RCX, 0, slot + (i32)offsetof(struct page_slot, valid_limit));
     emit_table(e, 0x89, X86_RCX, 0, slot + (i32)offsetof(struct page_slot, limit));
-    emit_land(e, missed);
     EMIT(e, 0x59, 0x58, 0xc3); /* pop rcx, rax; ret */
+    emit_land(e, missed);
+    EMIT(e, 0x4c, 0x03, 0xd1, 0x59, 0x58, 0x41, 0x53, 0x41, 0xbb); /* add r10, rcx; pop rcx, rax; */
+    emit32(e, refill_of(1, class & 1 ? X86_WRITE : X86_READ, class / 2)); /* push r11; mov r11d */
+    emit_call(e, t->do_refill_for_slot);
+    EMIT(e, 0x41, 0x5b); /* pop r11 */
+    emit_jcc(e, CC_NE, again);
+    EMIT(e, 0x49, 0x83, 0xca, 0xff, 0xc3); /* or r10, -1; ret */
 }
 
 void slot_routines(struct translator *t, struct emit *e)

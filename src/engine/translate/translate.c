@@ -52,6 +52,7 @@ static int make_code(struct translator *t, struct err *e)
         return err_set(e, -ENOMEM, "making the translator: out of memory");
     }
     t->callout = translate_callout;
+    t->refill = translate_refill;
     t->hot = HOT;
     translate_routines(t);
     translate_emptied(&t->soft);

@@ -123,7 +123,10 @@ struct translator {
     u16 flags_check;   /* the same across a TLB check */
     u64 target;
     u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
-    int (*callout)(struct translator *, u32); /* called from translated code */
+    u64 refilled;                  /* the address, while do_refill runs */
+    /* Called from translated code. */
+    int (*callout)(struct translator *, u32);
+    int (*refill)(struct translator *, u64, u32);
 
     u64 translations, code_bytes, entries; /* made; of host code; runs from outside */
     u64 given_up[GIVE_UP_COUNT];           /* by enum give_up */
@@ -136,7 +139,7 @@ struct translator {
     u8 *code_at;    /* next free byte, in code.rw */
     u8 *code_first; /* behind the routines below */
     void (*enter)(struct translator *, const u8 *host);
-    const u8 *do_callout, *exit_link, *exit_at, *exit_jump;
+    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump;
     const u8 *fill_slot[SLOT_CLASSES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
     u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
@@ -183,6 +186,13 @@ static inline void translate_settle(struct translator *t)
 }
 
 /* run.c */
+/* Makes [lin, lin + size) direct for an access through a TLB; 0: it isn't, the instruction must be
+ * called out. */
+int translate_refill(struct translator *t, u64 lin, u32 refill);
+static inline u32 refill_of(unsigned size, enum x86_access access, unsigned index)
+{
+    return size << 4 | index << 2 | access;
+}
 int translate_blocks(struct soft *sv);
 int translate_callout(struct translator *t, u32 name);
 void translate_killed(struct soft *sv, struct block *b);

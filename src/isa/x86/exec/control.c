@@ -79,12 +79,8 @@ int x86_write_cr3(struct x86_cpu *cpu, u64 value)
         if (r)
             return r;
     }
-    bool same_context = ((value ^ s->cr3) & CR3_PCID) == 0;
     s->cr3 = value;
-    /* Entries carry no PCID: keeping is possible only while the PCID stays. NOFLUSH may always be
-     * ignored, it permits and does not demand. */
-    if (!(keep && same_context))
-        x86_flush_all(cpu, false);
+    x86_flush_switch(cpu, keep);
     return X86_END;
 }
 

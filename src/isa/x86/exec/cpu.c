@@ -55,13 +55,16 @@ void x86_cpu_derive(struct x86_cpu *cpu)
     cpu->stack_size = cpu->mode == X86_MODE64 ? 8 : ss & X86_SEG_DB ? 4 : 2;
     cpu->rip_mask = cpu->mode == X86_MODE64 ? ~(u64)0 : 0xffffffff;
     cpu->flat = cpu->unlimited = 0;
-    for (unsigned i = 0; i < X86_SREG_COUNT; i++) {
-        bool wide = cpu->mode == X86_MODE64;
-        if (!wide && !is_unlimited(&s->seg[i]))
+    for (unsigned i = 0; cpu->mode != X86_MODE64 && i < X86_SREG_COUNT; i++) {
+        if (!is_unlimited(&s->seg[i]))
             continue;
         cpu->unlimited |= (u8)(1 << i);
-        if (wide ? i != X86_FS && i != X86_GS : s->seg[i].base == 0)
+        if (s->seg[i].base == 0)
             cpu->flat |= (u8)(1 << i);
+    }
+    if (cpu->mode == X86_MODE64) {
+        cpu->unlimited = (1 << X86_SREG_COUNT) - 1;
+        cpu->flat = 1 << X86_ES | 1 << X86_CS | 1 << X86_SS | 1 << X86_DS;
     }
     x86_debug_derive(cpu);
     x86_cpu_derive_privilege(cpu);
@@ -90,6 +93,13 @@ int x86_require_cpl0(struct x86_cpu *cpu)
 void x86_flush_all(struct x86_cpu *cpu, bool global_too)
 {
     x86_tlb_flush(cpu, global_too);
+    if (cpu->ops->tlb_flushed)
+        cpu->ops->tlb_flushed(cpu, true, 0);
+}
+
+void x86_flush_switch(struct x86_cpu *cpu, bool keep)
+{
+    x86_tlb_switch(cpu, keep);
     if (cpu->ops->tlb_flushed)
         cpu->ops->tlb_flushed(cpu, true, 0);
 }

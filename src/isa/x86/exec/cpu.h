@@ -58,7 +58,8 @@ struct x86_ops {
     u64 (*tpr_read)(struct x86_cpu *);
     /* VMCALL / VMMCALL; -1: #UD. */
     int (*hypercall)(struct x86_cpu *);
-    /* The guest changed paging (CR0, CR3, CR4, EFER, INVLPG ...): the engine's own caches. */
+    /* The guest changed paging (CR0, CR3, CR4, EFER, INVLPG ...): the engine's own caches. What
+     * they know of cpu->space and cpu->global_space is void when these are other numbers now. */
     void (*tlb_flushed)(struct x86_cpu *, bool all, u64 va);
     /* A locked access that crosses a page or is not naturally atomic: run alone. */
     void (*exclusive_begin)(struct x86_cpu *);
@@ -84,6 +85,15 @@ static inline u64 x86_tlb_no_tag(unsigned slot)
 {
     return (u64)(slot ^ 2) << 12;
 }
+
+/* A walk remembered behind the TLB, so that a process that comes back is not walked again. */
+struct x86_tlb_walk {
+    u64 key;   /* linear page | index, or NONE | ... */
+    u64 space; /* it holds in: cpu->space or cpu->global_space of its time */
+    u64 pa;
+    u8 rights, shift;
+};
+enum { X86_TLB_WALKS = 1 << 13, X86_PCID_COUNT = 1 << 12 };
 
 /* Translations by privilege, so that CPL changes flush nothing. */
 enum x86_tlb_index {
@@ -170,11 +180,19 @@ struct x86_cpu {
     } tlb_events;
 
     /* Which entries hold something, by whether the translation is global: a flush costs what was
-     * filled, not the size of the TLB. Linear ranges [low, high] that hold parts of large pages,
-     * one for each half of the address space: INVLPG elsewhere has one entry to drop. */
+     * filled, not the size of the TLB. Which GiB (modulo 512) hold parts of large pages: INVLPG
+     * elsewhere has one entry to drop. */
     u64 tlb_used[X86_TLB_FILLED][2][X86_TLB_SIZE / 64];
-    u64 tlb_large_low[2], tlb_large_high[2];
     u64 tlb_changes; /* how often something was taken away: copies of entries are void then */
+    u64 tlb_large[8];
+    /* Address spaces are numbers that are used once: what was learnt under a number that is not
+     * current holds no more, or not here. */
+    u64 space;        /* of the running PCID */
+    u64 global_space; /* of global pages */
+    u64 spaces;       /* the last number given */
+    u64 spaces_void;  /* of PCIDs: those up to here were flushed */
+    u64 pcid_space[X86_PCID_COUNT];
+    struct x86_tlb_walk tlb_walk[X86_TLB_WALKS];
     alignas(64) struct x86_tlb_entry tlb[X86_TLB_COUNT][X86_TLB_SIZE];
 };
 
@@ -190,7 +208,14 @@ void x86_cpu_derive_privilege(struct x86_cpu *cpu);
 struct err;
 int x86_state_validate(const struct x86_state *s, struct err *e);
 
+/* For all PCIDs. */
 void x86_tlb_flush(struct x86_cpu *cpu, bool global_too);
+/* CR3 was loaded: keep tells that what is known of its PCID still holds. */
+void x86_tlb_switch(struct x86_cpu *cpu, bool keep);
+/* What is known of a PCID that is not the running one. */
+void x86_tlb_flush_pcid(struct x86_cpu *cpu, unsigned pcid);
+/* New numbers for the running address space, or for all and what is global; the TLB stays. */
+void x86_tlb_renew(struct x86_cpu *cpu, bool all);
 void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va);
 /* Drops what was filled while b was in use: entries whose A and D bits were set in b only. */
 void x86_tlb_forget(struct x86_cpu *cpu, const struct x86_store_buffer *b);

@@ -31,6 +31,8 @@ static unsigned length(const struct x86_cpu *cpu, unsigned n)
 void x86_debug_derive(struct x86_cpu *cpu)
 {
     cpu->data_breaks = cpu->code_breaks = 0;
+    if (!(cpu->s.dr7 & 0xff))
+        return;
     for (unsigned n = 0; n < 4; n++)
         if (enabled(cpu, n)) {
             if (kind(cpu, n) == WATCH_EXEC)

@@ -47,14 +47,22 @@ int x86_exec_invpcid(struct x86_cpu *cpu, const struct x86_insn *insn)
         return r;
     if (desc[0] >> 12)
         return x86_gp0(cpu);
+    bool running = desc[0] == (cpu->s.cr4 & X86_CR4_PCIDE ? cpu->s.cr3 & 0xfff : 0);
     bool pcid_used = type == INVPCID_ADDRESS || type == INVPCID_CONTEXT;
     if (pcid_used && desc[0] && !(cpu->s.cr4 & X86_CR4_PCIDE))
         return x86_gp0(cpu);
     if (type == INVPCID_ADDRESS) {
         if (cpu->mode == X86_MODE64 && !x86_canonical(desc[1]))
             return x86_gp0(cpu);
-        /* Only the current PCID has entries; dropping more than asked is allowed. */
-        x86_flush_page(cpu, desc[1]);
+        if (!running)
+            x86_tlb_flush_pcid(cpu, (unsigned)desc[0]); /* more than asked is allowed */
+        else
+            x86_flush_page(cpu, desc[1]);
+    } else if (type == INVPCID_CONTEXT) {
+        if (!running)
+            x86_tlb_flush_pcid(cpu, (unsigned)desc[0]);
+        else
+            x86_flush_switch(cpu, false);
     } else {
         x86_flush_all(cpu, type == INVPCID_ALL_GLOBAL);
     }

@@ -54,6 +54,20 @@ static inline u64 x86_physical_mask(const struct x86_cpu *cpu)
 }
 
 void x86_tlb_init(struct x86_cpu *cpu);
+/* Empties the TLB alone. */
+void x86_tlb_clear(struct x86_cpu *cpu, bool global_too);
+
+/* tlb_walk.c: walks remembered by address space. */
+bool x86_walk_recall(struct x86_cpu *cpu, u64 lin, enum x86_access access, unsigned index,
+                     struct x86_page *page);
+void x86_walk_keep(struct x86_cpu *cpu, u64 lin, unsigned index, const struct x86_page *page);
+void x86_walk_drop(struct x86_cpu *cpu, u64 va);
+/* All pieces of large pages around va; true when some are left in its GiB. */
+bool x86_walk_drop_large(struct x86_cpu *cpu, u64 va);
+static inline unsigned x86_tlb_gib(u64 va)
+{
+    return (va >> 30 ^ (va >> 63) * 0x155) & 511; /* halves apart, which often begin alike */
+}
 
 /* One access of up to 4096 bytes, in one or two pages. */
 struct x86_span {

@@ -35,6 +35,8 @@ void x86_write_gpr(struct x86_cpu *cpu, unsigned reg, unsigned size, u64 value);
 /* Tells the engine that translations went away, after dropping our own. */
 void x86_flush_all(struct x86_cpu *cpu, bool global_too);
 void x86_flush_page(struct x86_cpu *cpu, u64 va);
+/* For a CR3 load. */
+void x86_flush_switch(struct x86_cpu *cpu, bool keep);
 
 void x86_debug_derive(struct x86_cpu *cpu);
 void x86_debug_check_port(struct x86_cpu *cpu, u16 port, unsigned size);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The software TLB: direct-mapped tables of 4 KiB pieces, one for each privilege.
  *
- * Flushes must never keep too much and should not cost more than was filled. CR3 loads without
- * NOFLUSH drop what is not global; entries carry no PCID, so a load that changes the PCID drops
- * them too. INVLPG drops all pieces of the large page that maps the address [SDM3 4.10.4.1]. */
+ * Flushes must never keep too much and should not cost more than was filled. Entries carry no PCID:
+ * a CR3 load that changes it drops what is not global, and the new PCID's come back from the walks
+ * of tlb_walk.c. INVLPG drops all pieces of the large page that maps the address [SDM3 4.10.4.1].
+ */
 #include "base/bits.h"
 #include "isa/x86/exec/memory.h"
 #include "isa/x86/exec/place.h"
@@ -28,13 +29,10 @@ void x86_tlb_init(struct x86_cpu *cpu)
     for (unsigned i = 0; i < X86_TLB_COUNT; i++)
         for (unsigned k = 0; k < X86_TLB_SIZE; k++)
             entry_clear(&cpu->tlb[i][k], k);
-    for (unsigned half = 0; half < 2; half++) {
-        cpu->tlb_large_low[half] = ~(u64)0;
-        cpu->tlb_large_high[half] = 0;
-    }
+    x86_tlb_renew(cpu, true);
 }
 
-void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
+void x86_tlb_clear(struct x86_cpu *cpu, bool global_too)
 {
     cpu->tlb_changes++;
     cpu->tlb_events.flushes++;
@@ -48,11 +46,6 @@ void x86_tlb_flush(struct x86_cpu *cpu, bool global_too)
                     entry_clear(&cpu->tlb[i][slot], slot);
                 }
             }
-    if (global_too)
-        for (unsigned half = 0; half < 2; half++) {
-            cpu->tlb_large_low[half] = ~(u64)0;
-            cpu->tlb_large_high[half] = 0;
-        }
 }
 
 /* The linear page an entry stands for; NONE when it stands for nothing. */
@@ -75,23 +68,30 @@ static unsigned next_used(const struct x86_cpu *cpu, unsigned index, unsigned sl
 
 static void drop_large_pieces(struct x86_cpu *cpu, u64 va)
 {
+    bool left = x86_walk_drop_large(cpu, va);
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
         for (unsigned slot = next_used(cpu, i, 0); slot < X86_TLB_SIZE;
              slot = next_used(cpu, i, slot + 1)) {
             struct x86_tlb_entry *t = &cpu->tlb[i][slot];
             unsigned shift = t->info & X86_TLB_SHIFT;
-            if (shift > 12 && entry_page(t) >> shift == va >> shift)
+            if (shift <= 12)
+                continue;
+            if (entry_page(t) >> shift == va >> shift)
                 entry_drop(cpu, i, slot);
+            else
+                left |= x86_tlb_gib(entry_page(t)) == x86_tlb_gib(va);
         }
+    if (!left)
+        cpu->tlb_large[x86_tlb_gib(va) / 64] &= ~BIT(x86_tlb_gib(va) % 64);
 }
 
 void x86_tlb_flush_page(struct x86_cpu *cpu, u64 va)
 {
     cpu->tlb_changes++;
     cpu->tlb_events.page_flushes++;
-    unsigned half = va >> 63;
-    if (va >= cpu->tlb_large_low[half] && va <= cpu->tlb_large_high[half])
+    if (cpu->tlb_large[x86_tlb_gib(va) / 64] >> (x86_tlb_gib(va) % 64) & 1)
         drop_large_pieces(cpu, va);
+    x86_walk_drop(cpu, va);
     unsigned slot = (va >> 12) & (X86_TLB_SIZE - 1);
     for (unsigned i = 0; i < X86_TLB_FILLED; i++)
         if (entry_page(&cpu->tlb[i][slot]) == (va & ~(u64)0xfff))
@@ -147,12 +147,8 @@ static struct x86_tlb_entry *fill(struct x86_cpu *cpu, u64 lin, unsigned index,
     t->pa = page->pa & ~(u64)0xfff;
     t->info = page->shift | (page->global ? X86_TLB_GLOBAL : 0);
     cpu->tlb_used[index][page->global][slot / 64] |= BIT(slot % 64);
-    if (page->shift > 12) {
-        unsigned half = va >> 63;
-        u64 first = va & ~mask_low(page->shift), last = va | mask_low(page->shift);
-        cpu->tlb_large_low[half] = MIN(cpu->tlb_large_low[half], first);
-        cpu->tlb_large_high[half] = MAX(cpu->tlb_large_high[half], last);
-    }
+    if (page->shift > 12)
+        cpu->tlb_large[x86_tlb_gib(va) / 64] |= BIT(x86_tlb_gib(va) % 64);
     bool writable = false;
     u8 *host = cpu->ops->phys_page(cpu, t->pa, access == X86_WRITE, &writable);
     if (host) {
@@ -190,11 +186,15 @@ static struct x86_tlb_entry *lookup(struct x86_cpu *cpu, u64 lin, enum x86_acces
     }
     struct x86_page page;
     u32 error;
+    if (!cpu->stores && x86_walk_recall(cpu, lin, access, index, &page))
+        return fill(cpu, lin, index, access, &page);
     if (x86_page_walk(cpu, lin, access, index, &page, &error)) {
         x86_raise_error(cpu, X86_PF_FAULT, error);
         cpu->fault.payload = lin;
         return NULL;
     }
+    if (!cpu->stores)
+        x86_walk_keep(cpu, lin, index, &page);
     return fill(cpu, lin, index, access, &page);
 }
 
