@@ -694,9 +694,114 @@ static int command_events(int argc, char **argv)
     return r;
 }
 
-static int command_unsupported(int argc, char **argv)
+/* What loads libraries is in `doppel`, beside us: it does the same under our name. */
+static int run_dynamic(void)
 {
-    return usage(argv[0], "checkpoint and restore are not supported");
+    char path[4096];
+    struct err e;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "doppel");
+    path[MAX(n, (ssize_t)0)] = '\0';
+    char *slash = strrchr(path, '/');
+    strcpy(slash ? slash + 1 : path, "doppel");
+    oci.all[0] = (char *)"doppel-oci";
+    execv(path, oci.all);
+    err_set(&e, -errno, "run `%s`, which can load what this static program cannot: %s", path,
+            err_name(errno));
+    return failure(&e);
+}
+
+/* checkpoint and restore share their options; restore has create's too. */
+static int parse_checkpoint(int argc, char **argv, struct checkpoint *k, struct create_options *o)
+{
+    enum {
+        IMAGES = 256,
+        WORK,
+        PARENT,
+        LEAVE,
+        TCP,
+        UNIX,
+        SHELL,
+        LOCKS,
+        PRE_DUMP,
+        CGROUPS,
+        PID_FILE,
+        CONSOLE,
+        KEEP,
+        NO_SUBREAPER,
+        IGNORED
+    };
+    static const struct option options[] = {
+        {"image-path", required_argument, NULL, IMAGES},
+        {"work-path", required_argument, NULL, WORK},
+        {"parent-path", required_argument, NULL, PARENT},
+        {"leave-running", no_argument, NULL, LEAVE},
+        {"tcp-established", no_argument, NULL, TCP},
+        {"ext-unix-sk", no_argument, NULL, UNIX},
+        {"shell-job", no_argument, NULL, SHELL},
+        {"file-locks", no_argument, NULL, LOCKS},
+        {"pre-dump", no_argument, NULL, PRE_DUMP},
+        {"manage-cgroups-mode", required_argument, NULL, CGROUPS},
+        {"bundle", required_argument, NULL, 'b'},
+        {"detach", no_argument, NULL, 'd'},
+        {"pid-file", required_argument, NULL, PID_FILE},
+        {"console-socket", required_argument, NULL, CONSOLE},
+        {"keep", no_argument, NULL, KEEP},
+        {"no-subreaper", no_argument, NULL, NO_SUBREAPER},
+        {"no-pivot", no_argument, NULL, IGNORED},
+        {"auto-dedup", no_argument, NULL, IGNORED},
+        {NULL, 0, NULL, 0},
+    };
+    k->images = "checkpoint";
+    for (int c; (c = getopt_long(argc, argv, "+b:d", options, NULL)) >= 0;) {
+        switch (c) {
+        case IMAGES: k->images = optarg; break;
+        case WORK: k->work = optarg; break;
+        case PARENT: k->parent = optarg; break;
+        case LEAVE: k->leave_running = true; break;
+        case TCP: k->tcp_established = true; break;
+        case UNIX: k->ext_unix_sk = true; break;
+        case SHELL: k->shell_job = true; break;
+        case LOCKS: k->file_locks = true; break;
+        case PRE_DUMP: k->pre_dump = true; break;
+        case CGROUPS: k->cgroups = optarg; break;
+        case 'b': o->bundle = optarg; break;
+        case 'd': o->detach = true; break;
+        case PID_FILE: o->pid_file = optarg; break;
+        case CONSOLE: o->console_socket = optarg; break;
+        case KEEP: o->keep = true; break;
+        case NO_SUBREAPER: o->no_subreaper = true; break;
+        case IGNORED: break;
+        default: return usage(argv[0], "invalid option");
+        }
+    }
+    k->images = absolute(k->images);
+    k->work = absolute(k->work);
+    return need_id(argv[0], argc, argv, &o->id);
+}
+
+static int command_checkpoint(int argc, char **argv)
+{
+    struct checkpoint k = {0};
+    struct create_options o = {0};
+    struct err e;
+    int r = parse_checkpoint(argc, argv, &k, &o);
+    if (r || !sdbus_loadable())
+        return r ? r : run_dynamic();
+    return runtime_checkpoint(&oci.rt, o.id, &k, &e) ? failure(&e) : 0;
+}
+
+static int command_restore(int argc, char **argv)
+{
+    struct checkpoint k = {0};
+    struct create_options o = {.restore = &k};
+    struct err e;
+    int status, r = parse_checkpoint(argc, argv, &k, &o);
+    if (r || !sdbus_loadable())
+        return r ? r : run_dynamic();
+    if ((r = protect()))
+        return r;
+    make_absolute(&o);
+    return runtime_run(&oci.rt, &o, &status, &e) ? failure(&e) : status;
 }
 
 static int command_help(int argc, char **argv);
@@ -707,7 +812,10 @@ static const struct {
     bool enters; /* a container: runs protected */
     const char *synopsis, *help;
 } commands[] = {
-    {"checkpoint", command_unsupported, false, "ID", "refused: not supported"},
+    {"checkpoint", command_checkpoint, false,
+     "[--image-path DIR] [--work-path DIR] [--leave-running] [--tcp-established] [--file-locks]\n"
+     "          [--ext-unix-sk] [--shell-job] [--pre-dump] [--parent-path DIR] ID",
+     "write a container's processes to files (needs libcriu)"},
     {"create", command_create, true,
      "[--bundle DIR] [--config FILE] [--pid-file FILE] [--console-socket SOCKET]\n"
      "          [--pidfd-socket SOCKET] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID",
@@ -731,7 +839,10 @@ static const struct {
     {"pause", command_pause, false, "ID", "freeze a container"},
     {"ps", command_ps, false, "[--format table|json] ID [PS OPTIONS]",
      "list a container's processes"},
-    {"restore", command_unsupported, false, "ID", "refused: not supported"},
+    {"restore", command_restore, true,
+     "[--image-path DIR] [--work-path DIR] [--bundle DIR] [--detach] [--pid-file FILE]\n"
+     "          [--console-socket SOCKET] [checkpoint's options] ID",
+     "bring them back (needs libcriu)"},
     {"resume", command_resume, false, "ID", "thaw a container"},
     {"run", command_run, true, "[--detach] [--keep] [--no-subreaper] [create's options] ID",
      "create and start a container"},
@@ -839,22 +950,6 @@ static void fill_standard_streams(void)
         ;
     if (fd >= 3)
         close(fd);
-}
-
-/* What loads libraries is in `doppel`, beside us: it does the same under our name. */
-static int run_dynamic(void)
-{
-    char path[4096];
-    struct err e;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "doppel");
-    path[MAX(n, (ssize_t)0)] = '\0';
-    char *slash = strrchr(path, '/');
-    strcpy(slash ? slash + 1 : path, "doppel");
-    oci.all[0] = (char *)"doppel-oci";
-    execv(path, oci.all);
-    err_set(&e, -errno, "run `%s`, which can load what this static program cannot: %s", path,
-            err_name(errno));
-    return failure(&e);
 }
 
 int oci_main(int argc, char **argv, char **all)

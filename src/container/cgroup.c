@@ -347,15 +347,26 @@ int cgroup_enter(const struct cgroup_doors *d, bool v2, struct err *e)
 }
 
 /* The frozen state lives in the freezer of version 1 or in every group of version 2. */
+static const struct cgroup_hierarchy *freezer_of(const struct cgroup_host *host)
+{
+    const struct cgroup_hierarchy *h = cgroup_find(host, "freezer");
+    return h && !h->v2 ? h : cgroup_v2(host);
+}
+
+char *cgroup_freezer_path(const char *path)
+{
+    const struct cgroup_host *host;
+    const struct cgroup_hierarchy *h = cgroup_host_read(&host, NULL) ? NULL : freezer_of(host);
+    return h ? print_new("%s%s", h->mount, path) : NULL;
+}
+
 static int open_freezer(const char *path, bool *v2, struct err *e)
 {
     const struct cgroup_host *host;
     int r = cgroup_host_read(&host, e);
     if (r)
         return r;
-    const struct cgroup_hierarchy *h = cgroup_find(host, "freezer");
-    if (!h || h->v2)
-        h = cgroup_v2(host);
+    const struct cgroup_hierarchy *h = freezer_of(host);
     if (!h)
         return err_set(e, -ENOTSUP, "no freezer control group is mounted");
     *v2 = h->v2;

@@ -60,6 +60,8 @@ u64 cgroup_weight_of_shares(u64 shares);
 u64 cgroup_weight_of_io(u64 weight);
 int cgroup_freeze(const char *path, bool freeze, struct err *e) must_check;
 bool cgroup_is_frozen(const char *path);
+/* The directory of the group where it is frozen; NULL. Freed with free(). */
+char *cgroup_freezer_path(const char *path);
 /* All pids in the group and below; *out is freed with free(). */
 int cgroup_pids(const char *path, pid_t **out, size_t *n, struct err *e) must_check;
 /* Sends a signal to every process in the group and below. */

@@ -5,6 +5,7 @@
 
 #include "container/cgroup.h"
 #include "container/cgroup_devices.h"
+#include "container/criu.h"
 #include "container/hooks.h"
 #include "container/landlock.h"
 #include "container/mounts.h"
@@ -358,6 +359,28 @@ static int start_init(struct creation *c, struct err *e)
     return r ? err_set(e, r, "the container's process died during its set-up") : 0;
 }
 
+/* The processes come back from a checkpoint, into groups and a record of our making. */
+static int restore(struct creation *c, struct err *e)
+{
+    const struct create_options *o = c->options;
+    int r, console = -1;
+    if (c->state.scope)
+        return err_set(e, -ENOTSUP, "restore with the systemd cgroup manager is not supported");
+    if ((r = make_group(c, false, e)) || (r = set_resources(c, e)) || (r = furnish(c, e)))
+        return r;
+    if (o->console_socket && (console = c->inner.console = connect_to(o->console_socket, e)) < 0)
+        return console;
+    r = criu_restore(o->restore, &c->config, c->state.rootfs, console, &c->state.pid, e);
+    if (r)
+        return r;
+    c->supervision.pid = c->state.pid;
+    if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
+        return err_set(e, r, "the restored process died at once");
+    c->state.complete = true;
+    r = write_pid_file(o->pid_file, c->state.pid, e);
+    return r ? r : state_save(&c->state, &c->dir, e);
+}
+
 static void undo(struct creation *c)
 {
     struct err e;
@@ -434,7 +457,8 @@ static int create(const struct runtime *rt, const struct create_options *o, stru
     int r;
     (void)((r = state_id_check(o->id, e)) || (r = state_root_open(rt->root, &c.dir.root, e)) ||
            (r = read_bundle(&c, e)) || (r = check(&c, e)) || (r = record(&c, e)) ||
-           (r = make_group(&c, true, e)) || (r = prepare_inner(&c, e)) || (r = start_init(&c, e)));
+           (r = make_group(&c, true, e)) || (o->restore && (r = restore(&c, e))) ||
+           (!o->restore && ((r = prepare_inner(&c, e)) || (r = start_init(&c, e)))));
     if (r) {
         r = supervise_explain(&c.supervision, r, e);
         undo(&c);
@@ -475,7 +499,7 @@ int runtime_run(const struct runtime *rt, const struct create_options *o, int *s
     }
     if ((r = create(rt, o, &in, &pid, &terminal, e)))
         return r;
-    if ((r = runtime_start(rt, o->id, pid, e))) {
+    if (!o->restore && (r = runtime_start(rt, o->id, pid, e))) {
         (void)!runtime_delete(rt, o->id, pid, true, NULL);
         return r;
     }

@@ -316,6 +316,26 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources, 
     return json_array_size(devices) ? cgroup_set_devices(host, c.state.cgroup, resources, e) : 0;
 }
 
+int runtime_checkpoint(const struct runtime *rt, const char *id, const struct checkpoint *how,
+                       struct err *e)
+{
+    auto_container struct open_container c;
+    struct config config;
+    int r = container_open(&c, rt, id, true, e);
+    if (r)
+        return r;
+    enum status status = state_status(&c.state, &c.dir);
+    if (status != STATUS_RUNNING && status != STATUS_PAUSED)
+        return err_set(e, -EBUSY, "cannot checkpoint container `%s`: it is %s", id,
+                       status_name(status));
+    if ((r = config_load(&config, c.dir.fd, "config.json", e)))
+        return r;
+    auto_c_free char *freezer = c.state.cgroup ? cgroup_freezer_path(c.state.cgroup) : NULL;
+    r = criu_checkpoint(how, &config, c.state.rootfs, c.state.pid, freezer, e);
+    config_free(&config);
+    return r;
+}
+
 int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *n, struct err *e)
 {
     auto_container struct open_container c;

@@ -4,6 +4,7 @@
 #ifndef CONTAINER_RUNTIME_H
 #define CONTAINER_RUNTIME_H
 
+#include "container/criu.h"
 #include "container/state.h"
 
 struct runtime {
@@ -17,7 +18,8 @@ struct create_options {
     const char *pid_file, *console_socket, *pidfd_socket;
     unsigned preserve_fds;
     bool no_pivot, no_new_keyring;
-    bool detach, keep, no_subreaper; /* run */
+    bool detach, keep, no_subreaper;  /* run */
+    const struct checkpoint *restore; /* instead of making its process: NULL, or from where */
 };
 
 struct exec_options {
@@ -41,6 +43,9 @@ int runtime_run(const struct runtime *rt, const struct create_options *o, int *s
                 struct err *e) must_check;
 int runtime_exec(const struct runtime *rt, const struct exec_options *o, int *status,
                  struct err *e) must_check;
+/* The container ends unless it is left running. */
+int runtime_checkpoint(const struct runtime *rt, const char *id, const struct checkpoint *how,
+                       struct err *e) must_check;
 int runtime_state(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
 int runtime_kill(const struct runtime *rt, const char *id, int signal, bool all,
                  struct err *e) must_check;

@@ -107,6 +107,18 @@ bundle '"sh", "-c", "stat -c %d /dev/null; stat -L -c %d /proc/self/fd/0; stat -
 ln -sf busybox "$dir/rootfs/bin/stat"
 out=$(echo $(run run $id </dev/null)); expect "the null device is the container's" "${out%% *} ${out%% *} 1:3" "$out"
 
+# Without libcriu: a clear refusal, and the container goes on.
+if ! ldconfig -p 2>/dev/null | grep -q libcriu.so.2; then
+    bundle '"sleep", "100"'
+    run run -d $id
+    run checkpoint --image-path "$dir/images" $id 2>"$dir/err"; expect "no libcriu" 1 $?
+    expect "is said" 1 "$(grep -c 'need libcriu' "$dir/err")"
+    expect "and harms nothing" running "$(status $id)"
+    run delete --force $id
+    run restore --image-path "$dir/images" $id 2>"$dir/err"; expect "nor restore" 1 $?
+    expect "which leaves nothing" "1 " "$(grep -c 'need libcriu' "$dir/err") $(run list -q)"
+fi
+
 # Hooks: all kinds, in order, each with the state on its standard input.
 bundle '"/bin/true"'
 printf '#!/bin/sh\ngrep -q "\\"pid\\": *[1-9]" && echo "$1" >>%s/hooks\n' "$dir" > hook; chmod +x hook
