@@ -77,7 +77,7 @@ ROWS = {
     'vmlinux': dict(args=LINUX + ['--boot', 'linux'], talk=SHELL, vmlinux=True),
     'translate': dict(args=LINUX, talk=SHELL, engine='translate', bounded=True),
     'translate-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='translate', bounded=True),
-    'translate-drop': dict(args=LINUX + ['--code-cache', '4M,drop=30'], cpus=2, talk=SHELL,
+    'translate-drop': dict(args=LINUX + ['--code-cache', '4M,drop=100'], cpus=2, talk=SHELL,
                            engine='translate'),
     'translate-disk': dict(args=LINUX, talk=DISK + SHELL, disk=True, engine='translate'),
     'translate-i386': dict(arch='i386', args=LINUX, talk=SHELL, machine='i686', engine='translate'),
