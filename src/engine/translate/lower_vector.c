@@ -51,8 +51,14 @@ bool lower_vector(struct lower *l)
     const struct x86_insn *i = l->i;
     const struct x86_stub *st = x86_vector_stub(l->bound);
     struct gpr_fields f;
-    if (!st || (st->flags & ~(unsigned)(X86_STUB_SIMD | X86_STUB_UNDO)) ||
-        !is_enabled(l->env, st->gate) || !lower_fields(l, true, &f))
+    /* Where a mask selects elements all of the operand is looked at: masked or not, what is in one
+     * plain page may run as it is. */
+    enum {
+        AS_IT_IS = X86_STUB_SIMD | X86_STUB_UNDO | X86_STUB_SPARSE | X86_STUB_PACKED |
+                   X86_STUB_SPREAD | X86_STUB_WHOLE
+    };
+    if (!st || (st->flags & ~(unsigned)AS_IT_IS) || !is_enabled(l->env, st->gate) ||
+        !lower_fields(l, true, &f))
         return false;
     bool memory = i->flags & X86_I_MEM;
     if ((memory && (!st->bytes || !lower_has_address(l))) || f.high_byte)
