@@ -35,6 +35,7 @@ struct sharing {
     unsigned word; /* bytes of an address; sums of 4 bytes wrap, but not inside a page */
     struct value value[VALUES];
     u32 next_id;
+    u32 renewed;           /* registers that got another id by the running instruction */
     unsigned groups, open; /* those before `open` ended with a callout */
     struct group group[CHECK_GROUPS_MAX];
 };
@@ -42,6 +43,7 @@ struct sharing {
 static void forget(struct sharing *s, unsigned reg)
 {
     s->value[reg] = (struct value){.id = s->next_id++};
+    s->renewed |= 1u << reg;
 }
 
 static void forget_all(struct sharing *s)
@@ -155,6 +157,8 @@ static void forget_written(struct sharing *s, const struct x86_insn *i)
 /* to = from + delta */
 static void derive(struct sharing *s, unsigned to, unsigned from, i64 delta)
 {
+    if (to != from)
+        s->renewed |= 1u << to;
     s->value[to] = (struct value){s->value[from].id, s->value[from].delta + delta};
 }
 
@@ -303,14 +307,10 @@ static void note_steady(struct lower *l, const struct sharing *s)
 }
 
 /* Registers that hold a byte behind i, given those before. */
-static u32 narrow_behind(const struct x86_insn *i, const struct sharing *before,
-                         const struct sharing *s, u32 narrow)
+static u32 narrow_behind(const struct x86_insn *i, const struct sharing *s, u32 narrow)
 {
     bool byte = i->op == X86_OP_MOVZX && x86_opnd_bytes(i, 1) == 1;
-    for (unsigned r = 0; r < PAGE_VALUE; r++)
-        if (before->value[r].id != s->value[r].id)
-            narrow = byte ? narrow | 1u << r : narrow & ~(1u << r);
-    return narrow;
+    return byte ? narrow | s->renewed : narrow & ~s->renewed;
 }
 
 static bool branches_to(const struct x86_insn *i, i64 next, i64 start)
@@ -321,7 +321,7 @@ static bool branches_to(const struct x86_insn *i, i64 next, i64 start)
 
 bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
 {
-    struct sharing s = {.next_id = FIRST_ID, .word = l->word}, before;
+    struct sharing s = {.next_id = FIRST_ID, .word = l->word};
     i64 start = (i64)(l->b->pa & (PAGE_SIZE - 1)), next = start;
     u32 narrow = 0;
     for (unsigned r = 0; r < VALUES; r++)
@@ -337,11 +337,11 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
         for (unsigned n = 0; n < ACCESSES; n++)
             if (l->access[k][n].size && place_of(&s, &insn[k], &l->access[k][n], next, &p))
                 add(l, &s, &p, k, n);
-        before = s;
+        s.renewed = 0;
         if (!follow_values(&s, &insn[k], next))
             forget_written(&s, &insn[k]);
         l->narrow[k] = (u16)narrow;
-        narrow = narrow_behind(&insn[k], &before, &s, narrow);
+        narrow = narrow_behind(&insn[k], &s, narrow);
         if (l->loops)
             continue;
         l->loops = branches_to(&insn[k], next, start);
