@@ -35,8 +35,6 @@ static const u8 bases[] = {X86_RBX, X86_RSI, X86_RBP, X86_R10, X86_R15, X86_R12}
 static enum { WIDE, COMPATIBLE, UNPAGED } kind; /* of program */
 static enum x86_mode mode;
 
-static bool masks; /* it may use AVX-512: not in lockstep */
-
 static u64 seed_state;
 static u64 rnd(void)
 {
@@ -151,8 +149,8 @@ static bool is_wanted(const struct x86_insn *i, const struct x86_cpu_model *m)
             return false;
     }
     if (f->cls != X86_CLASS_COPY || (i->flags & (X86_I_REP | X86_I_REPNE)) ||
-        (!masks && (i->flags & X86_I_EVEX)) || (f->flags & X86_F_ALIGN) ||
-        i->op == X86_OP_UNDEFINED || (i->map == 0 && i->opcode >= 0xd8 && i->opcode <= 0xdf) ||
+        (f->flags & X86_F_ALIGN) || i->op == X86_OP_UNDEFINED ||
+        (i->map == 0 && i->opcode >= 0xd8 && i->opcode <= 0xdf) ||
         (f->feature && !x86_model_has(m, f->feature)) ||
         (f->feature2 && !x86_model_has(m, f->feature2)))
         return false;
@@ -484,7 +482,7 @@ static void run_on(const struct engine_ops *engine, bool lockstep, struct outcom
     struct x86_state *s = aligned_alloc(64, sizeof *s);
     rig_entry(&r, (struct guest){code, code + at, false}, s);
     s->cr4 |= X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE;
-    s->xcr0 = masks && x86_model_has(&r.model, X86_FEATURE_AVX512F) ? 0xe7 : 7;
+    s->xcr0 = x86_model_has(&r.model, X86_FEATURE_AVX512F) ? 0xe7 : 7;
     if (kind != WIDE)
         narrow(s);
     else
@@ -537,7 +535,6 @@ static void random_programs(void **state)
     assert_int_equal(engine_interpret.model(&m, &e), 0);
     for (unsigned k = 0; k < programs; k++) {
         seed_state = seed * 1000003 + k;
-        masks = k % 5;
         kind = k % 4 < 2 ? WIDE : k % 4 == 2 ? COMPATIBLE : UNPAGED;
         mode = kind == WIDE ? X86_MODE64 : X86_MODE32;
         at = 0;
