@@ -199,8 +199,19 @@ static void enable_controllers(int dir)
     }
 }
 
+/* The word in the file of a group, which may not be there. */
+static bool file_says(int dir, const char *name, const char *word)
+{
+    auto_c_free char *text = NULL;
+    return !file_read(dir, name, 64, &text, NULL) && !strncmp(text, word, strlen(word));
+}
+
+/* A group that is there already must be as a fresh one: who enters a frozen group stops at once,
+ * and nobody would ever thaw it. */
 static int check_empty(int dir, const char *full, struct err *e)
 {
+    if (file_says(dir, "freezer.state", "FR") || file_says(dir, "cgroup.freeze", "1"))
+        return err_set(e, -EBUSY, "container's cgroup unexpectedly frozen: `%s`", full);
     auto_c_free char *procs = NULL;
     int r = file_read(dir, "cgroup.procs", 1 << 20, &procs, e);
     if (!r && procs[0])

@@ -132,6 +132,16 @@ taskset -c 0 true 2>/dev/null && {
     expect "the caller's CPUs are not the container's" "$(run run $id)" "$(taskset -c 0 "$oci" --root "$dir/state" run $id)"
 }
 
+freezer=/sys/fs/cgroup/freezer
+if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
+    echo FROZEN >$freezer/$id/freezer.state
+    bundle '"true"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id\",|"
+    run run $id 2>err
+    expect "a frozen group is refused" 1 "$(grep -c 'unexpectedly frozen' err)"
+    rmdir $freezer/$id /sys/fs/cgroup/*/$id 2>/dev/null
+fi
+
 # seccomp.
 profile() { edit "s|\"namespaces\": \[|\"seccomp\": $1, \"namespaces\": [|"; }
 bundle '"true"'
