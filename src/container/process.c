@@ -4,6 +4,7 @@
 
 #include "container/hooks.h"
 #include "container/landlock.h"
+#include "container/memory_policy.h"
 #include "container/process_cpus.h"
 
 #include <fcntl.h>
@@ -113,6 +114,9 @@ static int set_scheduling(struct inner *in, struct err *e)
                               "used together with AllowedCPUs)")
                        : fail(e, "set the scheduler policy");
     }
+    int r = memory_policy_apply(in->config->memory_policy, e);
+    if (r)
+        return r;
     if (p->io_class >= 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                                     IOPRIO_PRIO_VALUE((u32)p->io_class, p->io_priority)))
         return fail(e, "set the I/O priority");

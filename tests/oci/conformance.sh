@@ -132,6 +132,18 @@ taskset -c 0 true 2>/dev/null && {
     expect "the caller's CPUs are not the container's" "$(run run $id)" "$(taskset -c 0 "$oci" --root "$dir/state" run $id)"
 }
 
+if [ -e /proc/self/numa_maps ]; then
+    bundle '"busybox", "head", "-n", "1", "/proc/self/numa_maps"'
+    edit 's|"linux": {|"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]},|'
+    expect "a memory policy" 1 "$(run run $id | grep -c 'bind=static:0')"
+    edit 's|MPOL_BIND|MPOL_NONE|'
+    run run $id 2>err
+    expect "an unknown one is refused" 1 "$(grep -c 'memoryPolicy.mode' err)"
+fi
+bundle '"true"'
+edit 's|"linux": {|"linux": {"intelRdt": {"closID": "x"},|'
+run run $id 2>err
+expect "intelRdt is refused, not ignored" 1 "$(grep -c 'intelRdt. is not supported' err)"
 freezer=/sys/fs/cgroup/freezer
 if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     echo FROZEN >$freezer/$id/freezer.state
