@@ -477,17 +477,6 @@ static void debug_registers(void **state)
     assert_int_equal(RUN_FAULT(w, 0x0f, 0x21, 0xf8), FAULT(X86_GP, 0));
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,5 +494,5 @@ int main(void)
         cmocka_unit_test(debug_traps),
         cmocka_unit_test(debug_registers),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

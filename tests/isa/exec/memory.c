@@ -355,17 +355,6 @@ static void cmpxchg16(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,5 +365,5 @@ int main(void)
         cmocka_unit_test(rmw_places),     cmocka_unit_test(rmw_atomic),
         cmocka_unit_test(cmpxchg16),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -421,17 +421,6 @@ static void quiet_walk(void **state)
     assert_true(x86_translate_quiet(&w->cpu, (u64)1 << 47, &pa) < 0);
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,5 +430,5 @@ int main(void)
         cmocka_unit_test(page_crossing),     cmocka_unit_test(implicit_supervisor),
         cmocka_unit_test(dirty_later),       cmocka_unit_test(quiet_walk),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

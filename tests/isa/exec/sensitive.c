@@ -561,17 +561,6 @@ static void fetching(void **state)
     assert_int_equal(w->cpu.fault.error, 0x11);
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,5 +576,5 @@ int main(void)
         cmocka_unit_test(gating),
         cmocka_unit_test(fetching),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

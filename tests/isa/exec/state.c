@@ -161,22 +161,11 @@ static void halt(void **state)
     assert_int_equal(RUN_FAULT(w, 0xf4), FAULT(X86_GP, 0));
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reset),      cmocka_unit_test(init), cmocka_unit_test(refused),
         cmocka_unit_test(intercepts), cmocka_unit_test(halt),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -387,17 +387,6 @@ static void sysenter_legacy(void **state)
     assert_int_equal(s->rip, AT_CODE);
 }
 
-static int setup(void **state)
-{
-    *state = world_create();
-    return 0;
-}
-static int teardown(void **state)
-{
-    world_destroy(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,5 +396,5 @@ int main(void)
         cmocka_unit_test(iret_flags), cmocka_unit_test(return_inward),
         cmocka_unit_test(syscalls),   cmocka_unit_test(sysenter_legacy),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

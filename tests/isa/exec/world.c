@@ -173,6 +173,18 @@ void world_destroy(struct world *w)
     free(w);
 }
 
+int world_setup(void **state)
+{
+    *state = world_create();
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    world_destroy(*state);
+    return 0;
+}
+
 u64 descriptor(u32 base, u32 limit, unsigned attr)
 {
     return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)(attr & 0xff) << 40 |

@@ -74,6 +74,9 @@ struct world {
 
 struct world *world_create(void);
 void world_destroy(struct world *w);
+/* A world as the state of a group of tests. */
+int world_setup(void **state);
+int world_teardown(void **state);
 /* The same on RAM that the caller keeps, for processors of this model (NULL: one with everything).
  */
 struct world *world_create_on(u8 *ram, const struct x86_cpu_model *model);

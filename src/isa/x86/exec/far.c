@@ -109,7 +109,7 @@ static int call_inner(struct x86_cpu *cpu, const struct x86_descriptor *gate, un
         r = x86_stack_push(cpu, &st, size, cpu->s.gpr[X86_RSP]);
     for (unsigned i = params; r == X86_OK && i-- > 0;) {
         u64 v;
-        r = x86_load(cpu, X86_SS, x86_sp_add(cpu, (i64)(i * size)), size, &v);
+        r = x86_load(cpu, X86_SS, x86_sp_add(cpu, (i64)i * size), size, &v);
         if (r == X86_OK)
             r = x86_stack_push(cpu, &st, size, v);
     }
@@ -216,7 +216,7 @@ int x86_exec_far_call(struct x86_cpu *cpu, const struct x86_insn *insn)
 /* Loads the n-th stack word above SP. */
 static int peek(struct x86_cpu *cpu, unsigned n, unsigned size, u64 *v)
 {
-    return x86_load(cpu, X86_SS, x86_sp_add(cpu, (i64)(n * size)), size, v);
+    return x86_load(cpu, X86_SS, x86_sp_add(cpu, (i64)n * size), size, v);
 }
 
 static int ret_real(struct x86_cpu *cpu, u64 off, unsigned sel, unsigned size, u64 release)
