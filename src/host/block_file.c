@@ -263,7 +263,7 @@ static int open_image(struct block_file *f, const char *path, struct err *e)
     if (f->fd < 0) {
         int rc = -errno;
         err_set(e, rc, "opening disk %s: %s", path, err_name(rc));
-        if (!ro && (rc == -EACCES || rc == -EROFS || rc == -EPERM))
+        if (!ro && (rc == -EACCES || rc == -EROFS || rc == -EPERM) && !access(path, R_OK))
             err_hint(e, "readonly=on needs only permission to read");
         return rc;
     }

@@ -136,12 +136,33 @@ class Errors(Case):
                                    r'MiB\ndoppel: hint: choose a smaller --memory\n$')
         self.assertEqual(r.returncode, 1)
 
-    @unittest.skipIf(os.geteuid() == 0, 'root may read everything')
     def test_not_permitted(self):
-        os.chmod(os.path.join(self.work, 'disk'), 0)
-        r = self.run_doppel(*KERNEL, '--disk', 'disk')
-        self.assertEqual(r.stderr, 'doppel: opening disk disk: Permission denied\ndoppel: hint: as '
-                                   'its owner, chmod gives access; doppel itself needs no root\n')
+        """Root may read everything, and is nobody here."""
+        nobody = 65534
+        person = {} if os.geteuid() else {'user': nobody, 'group': nobody, 'extra_groups': []}
+        self.file('secret', bytes(1 << 16))
+        os.chmod(os.path.join(self.work, 'secret'), 0)
+        for option, what in (('--kernel', ''), ('--initrd', ''), ('--disk', 'disk ')):
+            with self.subTest(option=option):
+                try:
+                    r = self.run_doppel(*KERNEL, option, 'secret', **person)
+                except PermissionError:
+                    self.skipTest('the program lies in a folder that only root may enter')
+                self.assertEqual((r.stderr, r.stdout, r.returncode), (
+                    f'doppel: opening {what}secret: Permission denied\ndoppel: hint: as its owner, '
+                    'chmod gives access; doppel itself needs no root\n', '', 1))
+
+    def test_permitted_to_read(self):
+        person = {} if os.geteuid() else {'user': 65534, 'group': 65534, 'extra_groups': []}
+        self.file('shown', bytes(1 << 16))
+        os.chmod(os.path.join(self.work, 'shown'), 0o444)
+        try:
+            r = self.run_doppel(*KERNEL, '--disk', 'shown', **person)
+        except PermissionError:
+            self.skipTest('the program lies in a folder that only root may enter')
+        self.assertEqual((r.stderr, r.returncode), (
+            'doppel: opening disk shown: Permission denied\ndoppel: hint: readonly=on needs only '
+            'permission to read\n', 1))
 
     def test_one_disk_twice_to_read(self):
         r = self.run_doppel(*KERNEL, '--disk', 'disk,readonly=on', '--disk', './disk,readonly=on')
