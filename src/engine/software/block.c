@@ -35,9 +35,9 @@ void block_cache_fini(struct soft *sv)
 static struct block **hash_chain(struct soft *sv, u64 pa, u64 key)
 {
     u64 h = (pa ^ key << 20) * 0x9e3779b97f4a7c15u;
-    return &sv->hash[h >> 49];
+    return &sv->hash[h >> 47];
 }
-_Static_assert(BLOCK_HASH_SIZE == 1 << (64 - 49), "the hash's top bits are the index");
+_Static_assert(BLOCK_HASH_SIZE == 1 << (64 - 47), "the hash's top bits are the index");
 
 static struct jump *jump_slot(struct soft *sv, u64 rip)
 {

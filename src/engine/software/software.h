@@ -13,7 +13,7 @@ enum {
     PAGE_SIZE = 4096,
     GRANULE = 64, /* bytes of a page that one bit of code_page.granules stands for */
     BLOCK_INSNS_MAX = 48,
-    BLOCK_HASH_SIZE = 1 << 15,
+    BLOCK_HASH_SIZE = 1 << 17,
     CODE_SEEN_BITS = 18,
     CODE_SEEN_MAX = 1 << 13,
     JUMP_CACHE_SIZE = 1 << 12,
