@@ -85,6 +85,9 @@ ROWS = {
                                engine='translate'),
     'translate-program32': dict(args=LINUX, talk=PROGRAM32 + SHELL, program32=True,
                                 engine='translate'),
+    # Slow, and the guest's clock is the real one: its watchdogs may complain.
+    'lockstep': dict(args=LINUX + ['--lockstep'], talk=[SHELL[0], SHELL[1]] + SHELL[-2:],
+                     engine='translate'),
     'kvm': dict(args=LINUX, talk=SHELL, engine='kvm'),
     'kvm-smp': dict(args=LINUX, cpus=2, talk=SHELL, engine='kvm'),
     'memtest-smp': dict(image='memtest86+', args=['--memory', '16M', '--append',

@@ -5,6 +5,9 @@
  * sets the host has. A handler logs each fault, and the loop it was in ends; what the registers
  * were goes to memory. Everything is compared but what depends on when interrupts came.
  *
+ * And a program that knows where the monitor's own memory is tries to reach it by every kind of
+ * access, from translated code: it gets a fault each time, and the monitor's memory is as before.
+ *
  *     test_trouble [PROGRAMS [SEED [FIRST]]] */
 #include "../unit/cmocka_all.h"
 
@@ -15,6 +18,7 @@
 #include "engine/interpret/interpret.h"
 #include "engine/translate/translate.h"
 #include "isa/x86/insn.h"
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -518,6 +522,220 @@ static void random_trouble(void **state)
     free(b);
 }
 
+/* --- The way out --- */
+
+enum { TARGETS = 0xb00000, SURVIVED = 0x9020, GOOD_FIRST = 20, TARGETS_MAX = 128 };
+
+/* The target is in rbx. Those that are only data survive a good one. */
+struct attempt {
+    const char *what;
+    u8 size, text[15];
+    bool never; /* good targets fault too, because they are no code */
+};
+static const struct attempt attempts[] = {
+    {"load", 3, {0x48, 0x8b, 0x03}, false},
+    {"load of a byte", 3, {0x0f, 0xb6, 0x03}, false},
+    {"store", 3, {0x48, 0x89, 0x03}, false},
+    {"store of a byte", 2, {0x88, 0x03}, false},
+    {"store of an immediate", 7, {0x48, 0xc7, 0x03, 1, 2, 3, 4}, false},
+    {"load with an index", 4, {0x48, 0x8b, 0x04, 0x0b}, false},
+    {"read, modify and write", 3, {0x48, 0x01, 0x03}, false},
+    {"locked exchange and add", 5, {0xf0, 0x48, 0x0f, 0xc1, 0x03}, false},
+    {"compare and exchange", 4, {0x48, 0x0f, 0xb1, 0x03}, false},
+    {"compare and exchange of 16 bytes", 4, {0x48, 0x0f, 0xc7, 0x0b}, false},
+    {"exchange", 3, {0x48, 0x87, 0x03}, false},
+    {"bit test and set", 4, {0x48, 0x0f, 0xab, 0x0b}, false},
+    {"push of memory", 2, {0xff, 0x33}, false},
+    {"pop into memory", 2, {0x8f, 0x03}, false},
+    {"vector load", 3, {0x0f, 0x10, 0x03}, false},
+    {"vector store", 3, {0x0f, 0x11, 0x03}, false},
+    {"wide vector load", 4, {0xc5, 0xfe, 0x6f, 0x03}, false},
+    {"wide vector store", 4, {0xc5, 0xfe, 0x7f, 0x03}, false},
+    {"x87 load", 2, {0xdd, 0x03}, false},
+    {"x87 store", 2, {0xdd, 0x1b}, false},
+    {"string load", 5, {0x48, 0x89, 0xde, 0x48, 0xad}, false},
+    {"string store", 5, {0x48, 0x89, 0xdf, 0x48, 0xab}, false},
+    {"repeated string store", 8, {0x48, 0x89, 0xdf, 0x6a, 9, 0x59, 0xf3, 0xaa}, false},
+    {"push on a stack there", 4, {0x48, 0x89, 0xdc, 0x50}, false},
+    {"pop from a stack there", 4, {0x48, 0x89, 0xdc, 0x58}, false},
+    {"leave", 4, {0x48, 0x89, 0xdd, 0xc9}, false},
+    {"call on a stack there", 8, {0x48, 0x89, 0xdc, 0xe8, 0, 0, 0, 0}, false},
+    {"flags on a stack there", 4, {0x48, 0x89, 0xdc, 0x9c}, false},
+    {"divide", 5, {0x31, 0xd2, 0x48, 0xf7, 0x33}, true},
+    {"return by a stack there", 4, {0x48, 0x89, 0xdc, 0xc3}, true},
+    {"jump", 2, {0xff, 0xe3}, true},
+    {"jump by memory", 2, {0xff, 0x23}, true},
+    {"call", 2, {0xff, 0xd3}, true},
+    {"call by memory", 2, {0xff, 0x13}, true},
+    /* Its bytes from the third on are UD2. */
+    {"jump into an instruction",
+     14,
+     {0x48, 0x8d, 0x05, 3, 0, 0, 0, 0xff, 0xe0, 0xb8, 0x0f, 0x0b, 0, 0},
+     true},
+};
+
+static void put_attempts(unsigned targets)
+{
+    at = 0;
+    for (unsigned k = 0; k < ARRAY_LEN(attempts); k++) {
+        const struct attempt *a = &attempts[k];
+        PUT(0x49, 0xc7, 0xc4); /* mov r12, TARGETS */
+        put32(TARGETS);
+        PUT(0x41, 0xbd); /* mov r13d, targets */
+        put32(targets);
+        unsigned again = at;
+        PUT(0x48, 0xc7, 0x04, 0x25); /* mov qword [RECOVERY], .. */
+        put32(RECOVERY);
+        unsigned recovery = at;
+        put32(0);
+        PUT(0x49, 0x8b, 0x1c, 0x24, 0x31, 0xc9); /* mov rbx, [r12]; xor ecx, ecx */
+        PUT(0xbc);                               /* mov esp, STACK */
+        put32(STACK);
+        put(a->text, a->size);
+        PUT(0x48, 0xff, 0x04, 0x25); /* inc qword [SURVIVED + ..] */
+        put32(SURVIVED + 8 * k);
+        store32(code + recovery, RIG_CODE + at);
+        PUT(0x49, 0x83, 0xc4, 0x08, 0x41, 0xff, 0xcd); /* add r12, 8; dec r13d */
+        u32 back = again - (at + 6);
+        PUT(0x0f, 0x85); /* jnz */
+        put32(back);
+    }
+    PUT(0x31, 0xc0, 0xe6, 0xf4, 0xeb, 0xfe); /* xor eax, eax; out 0xf4, al; jmp $ */
+}
+
+struct canary {
+    u64 before[512], word[512], after[512];
+};
+static struct canary still;
+
+static void fill_canary(struct canary *c)
+{
+    memset(c, 0x5a, sizeof *c);
+}
+
+static void check_canary(const struct canary *c)
+{
+    for (size_t k = 0; k < sizeof *c; k++)
+        if (((const u8 *)c)[k] != 0x5a)
+            fail_msg("the monitor's memory was written at %p", (const void *)((const u8 *)c + k));
+}
+
+/* Good targets first, until the loop is hot; then a good one behind each bad one. How many are bad.
+ */
+static unsigned add_target(u64 *target, unsigned *n, const void *host)
+{
+    target[(*n)++] = (u64)(uintptr_t)host;
+    target[(*n)++] = DATA;
+    return 1;
+}
+
+static unsigned make_targets(struct rig *r, struct canary *heap, struct canary *stack, u64 *target,
+                             unsigned *n)
+{
+    const u8 *ram = guest_memory_ptr(r->vm->memory, gpa(0), RIG_RAM);
+    const u8 *engine = r->vm->vcpu[0]->engine;
+    unsigned bad = 0;
+    for (*n = 0; *n < GOOD_FIRST;)
+        target[(*n)++] = DATA;
+    const void *hosts[] = {&still.word,
+                           &still.word[3],
+                           heap->word,
+                           heap->word + 100,
+                           stack->word,
+                           stack->word + 7,
+                           ram,
+                           ram + DATA,
+                           ram + RIG_CODE,
+                           ram - 8,
+                           ram + RIG_RAM - 4,
+                           engine,
+                           engine + 64,
+                           engine + 4096 - 3,
+                           engine - 128,
+                           engine + 65536,
+                           r->vm,
+                           r->vm->vcpu[0],
+                           r->vm->memory,
+                           (const void *)(uintptr_t)&printf,
+                           (const void *)(uintptr_t)&run_on,
+                           &attempts,
+                           &errno};
+    for (unsigned k = 0; k < ARRAY_LEN(hosts); k++)
+        bad += add_target(target, n, hosts[k]);
+    /* What an address check by subtraction or by half of its bits would let through. */
+    const u64 tricks[] = {0x0000800000000000,
+                          0x00007ffffffffff9,
+                          0xffff7fffffffffff,
+                          0xffffffffffffffff,
+                          0xfffffffffffffff9,
+                          0x8000000000200000,
+                          0x0000000100200000,
+                          0x0001000000200000,
+                          0xfffffffffffff000,
+                          (u64)(uintptr_t)ram - DATA,
+                          DATA - (u64)(uintptr_t)ram,
+                          (u64)(uintptr_t)still.word - (u64)(uintptr_t)ram + DATA,
+                          WINDOW + 0x800,
+                          WINDOW + 0xffd};
+    for (unsigned k = 0; k < ARRAY_LEN(tricks); k++)
+        bad += add_target(target, n, (const void *)(uintptr_t)tricks[k]);
+    return bad;
+}
+
+static void try_to_get_out(const struct engine_ops *engine, bool lockstep)
+{
+    struct rig r = {.model = model, .lockstep = lockstep};
+    static u64 target[TARGETS_MAX];
+    struct canary on_stack, *heap = malloc(sizeof *heap);
+    unsigned targets = 0;
+    assert_non_null(heap);
+    fill_canary(&still);
+    fill_canary(&on_stack);
+    fill_canary(heap);
+    for (unsigned pass = 0; pass < 2; pass++) { /* the first tells how many targets there are */
+        put_attempts(targets);
+        rig_open_model(&r, engine, 1, true, (struct guest){code, code + at, false});
+        unsigned bad = make_targets(&r, heap, &on_stack, target, &targets);
+        assert_true(targets <= TARGETS_MAX);
+        if (pass == 0) {
+            rig_close(&r);
+            continue;
+        }
+        copy_in(&r, TARGETS, target, sizeof target);
+        make_tables(&r);
+        make_handlers(&r);
+        make_state(&r);
+        rig_start(&r);
+        assert_int_equal(rig_wait(&r), 0);
+        u64 faults = 0;
+        for (unsigned k = 0; k < ARRAY_LEN(attempts); k++) {
+            u64 survived = rig_peek(&r, SURVIVED + 8 * k);
+            u64 good = attempts[k].never ? 0 : targets - bad;
+            if (survived != good)
+                fail_msg("%s, %s: %llu of %u survived, %llu targets are good", engine->name,
+                         attempts[k].what, (unsigned long long)survived, targets,
+                         (unsigned long long)good);
+            faults += targets - survived;
+        }
+        assert_int_equal((rig_peek(&r, LOG_AT) - LOG) / 32, faults % (0x10000 / 32));
+        rig_close(&r);
+    }
+    check_canary(&still);
+    check_canary(&on_stack);
+    check_canary(heap);
+    free(heap);
+}
+
+static void no_way_out(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    assert_int_equal(engine_translate.model(&model, &e), 0);
+    try_to_get_out(&engine_interpret, false);
+    try_to_get_out(&engine_translate, false);
+    try_to_get_out(&engine_translate, true);
+}
+
 static void tell(enum log_level level, const char *area, const char *message)
 {
     (void)level;
@@ -535,6 +753,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     log_set_sink(tell);
     printf("%u programs, seed %llu\n", programs, (unsigned long long)seed);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_trouble)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_way_out),
+                                       cmocka_unit_test(random_trouble)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

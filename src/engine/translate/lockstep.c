@@ -168,6 +168,14 @@ static bool moved(const struct x86_cpu *cpu, u8 cpl, u8 privilege)
     return cpu->cpl != cpl || cpu->privilege != privilege || cpu->vector_strict;
 }
 
+/* Flags that the manuals leave undefined are whatever the host makes of them: an instruction that
+ * stores all flags is left to the translation while there are any. */
+static bool stores_undefined(const struct x86_insn *i, u32 undefined)
+{
+    return undefined && (i->op == X86_OP_PUSHF || i->op == X86_OP_LAHF || i->op == X86_OP_SYSCALL ||
+                         i->op == X86_OP_INT);
+}
+
 /* From ls->first to the end, or up to and without `limit`. One instruction at a time: *fouled is
  * the first that may not be run here. */
 static int interpret(struct lockstep *ls, unsigned limit, bool careful, unsigned *fouled)
@@ -176,12 +184,14 @@ static int interpret(struct lockstep *ls, unsigned limit, bool careful, unsigned
     u8 cpl = cpu->cpl, privilege = cpu->privilege;
     const struct x86_insn *i = &ls->block->insn[ls->first];
     u64 rip = cpu->s.rip;
+    u32 *undefined = &ls->undefined;
+    *undefined = ls->undefined_before;
     ls->stop = NULL;
     for (unsigned k = ls->first;; k++, i++) {
         if (i->exec == soft_block_end) {
             return X86_BRANCH;
         }
-        if (k == limit || happens_once(cpu, i)) {
+        if (k == limit || happens_once(cpu, i) || stores_undefined(i, *undefined)) {
             ls->stop = i;
             return X86_OK;
         }
@@ -196,6 +206,8 @@ static int interpret(struct lockstep *ls, unsigned limit, bool careful, unsigned
             ls->foul = true;
             return r;
         }
+        const struct x86_form *f = &x86_forms[i->form];
+        *undefined = (*undefined & ~(u32)f->flags_written) | f->flags_undefined;
         if (r != X86_OK)
             return r;
         if (unlikely(moved(cpu, cpl, privilege)))
@@ -264,6 +276,7 @@ static void shadow(struct lockstep *ls)
     cpu->ops = &shadow_world;
     cpu->stores = &ls->stores;
     cpu->tlb_index = X86_TLB_CHECKED;
+    ls->undefined_before = ls->undefined;
     run_stretch(ls);
     if (ls->vectors)
         take_vectors(ls);
@@ -364,6 +377,7 @@ static bool agrees_now(struct lockstep *ls, int result)
     if (ls->vectors)
         mem_copy(cpu->s.xsave, ls->before.xsave, sizeof cpu->s.xsave);
     x86_cpu_derive(cpu);
+    ls->undefined = ls->undefined_before;
     shadow(ls);
     put_stored(ls, true);
     cpu->s = ls->now;

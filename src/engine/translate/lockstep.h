@@ -56,6 +56,7 @@ struct lockstep {
     /* Flags may differ while nothing uses them: the interpreter goes on with its own. */
     u64 flags_rip;
     u32 flags_translated, flags_interpreted;
+    u32 undefined, undefined_before; /* flags that the manuals leave undefined: now, at its start */
 
     /* What was done. */
     u64 compared, unfinished, excused;
