@@ -38,6 +38,8 @@ enum {
     OPT_QUIET,
     OPT_SERIAL,
     OPT_STAT,
+    OPT_TRACE,
+    OPT_TRACE_FILE,
     OPT_VERBOSE,
 };
 
@@ -159,6 +161,30 @@ static int set_engine(struct machine_config *m, const char *value, struct err *e
     return -EINVAL;
 }
 
+/* translate:blocks, translate:ADDRESS or translate:ADDRESS+LENGTH */
+static int set_trace(struct machine_config *m, const char *value, struct err *e)
+{
+    static const char engine[] = "translate:";
+    char text[64];
+    u64 length = 1;
+    m->trace = (struct vm_trace){.high = ~(u64)0};
+    if (!strncmp(value, engine, sizeof engine - 1)) {
+        str_format(text, sizeof text, "%s", value + sizeof engine - 1);
+        if (!strcmp(text, "blocks"))
+            return 0;
+        char *plus = strchr(text, '+');
+        if (plus)
+            *plus++ = '\0';
+        if (!str_to_u64(text, &m->trace.low) && (!plus || !str_to_u64(plus, &length)) && length) {
+            m->trace.high = m->trace.low + length - 1;
+            return 0;
+        }
+    }
+    err_set(e, -EINVAL, "--trace %s: nothing of that kind can be traced", value);
+    err_hint(e, "translate:blocks, translate:ADDRESS or translate:ADDRESS+LENGTH");
+    return -EINVAL;
+}
+
 static int set_module(struct machine_config *m, const char *value, struct err *e)
 {
     if (m->modules == MACHINE_MODULES)
@@ -211,6 +237,8 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_QUIET: r->quiet = true; return 0;
     case OPT_SERIAL: return set_serial(r, value, e);
     case OPT_STAT: r->stat = m->time_exits = true; return 0;
+    case OPT_TRACE: r->trace = true; return set_trace(m, value, e);
+    case OPT_TRACE_FILE: r->trace_file = value; return 0;
     case OPT_VERBOSE: r->verbose++; return 0;
     default: return -EINVAL;
     }
@@ -360,6 +388,10 @@ static const struct cli_option options[] = {
     {OPT_STAT, 0, "stat", NULL, NULL,
      "print what was counted, and time in the monitor, at the end"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
+    {OPT_TRACE, 0, "trace", "WHAT", "translate:blocks translate:",
+     "show guest code and the host's: translate:blocks, translate:ADDRESS+LENGTH"},
+    {OPT_TRACE_FILE, 0, "trace-file", "FILE", "@file",
+     "write --trace there, not to standard error"},
     {OPT_DRY_RUN, 0, "dry-run", NULL, NULL, "build the machine, say what would run, and end"},
     {OPT_QUIET, 'q', "quiet", NULL, NULL, "no line about the choice of engine, no progress"},
     {OPT_VERBOSE, 'v', "verbose", NULL, NULL, "more diagnostics (repeatable)"},

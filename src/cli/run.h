@@ -14,8 +14,10 @@ struct run_request {
     char **command; /* after "--"; NULL: an interactive machine */
     int command_length;
     bool stat, json, quiet, dry_run, no_sandbox;
-    bool own_guest;   /* the cached kernel and initramfs: what its console runs is known */
-    const char *name; /* NULL: it cannot be asked while it runs */
+    bool own_guest; /* the cached kernel and initramfs: what its console runs is known */
+    bool trace;
+    const char *trace_file; /* NULL: standard error */
+    const char *name;       /* NULL: it cannot be asked while it runs */
     unsigned verbose;
     char kernel_path[4096], initrd_path[4096], append[4096];
 };

@@ -35,6 +35,7 @@ struct session {
     bool terminal_output;          /* standard output is, or was, a terminal */
     int signal;                    /* that ended the machine */
     struct chardev *stdio;         /* the serial port on standard input and output */
+    FILE *trace;                   /* NULL: no trace */
     struct control *control;       /* NULL: the machine has no name */
     struct os_timer *end_of_input; /* repeats Ctrl-D on it */
 };
@@ -171,6 +172,25 @@ static void *io_main(void *ctx)
     return NULL;
 }
 
+static void write_trace(void *ctx, const char *text)
+{
+    fprintf(ctx, "%s\n", text);
+}
+
+/* --trace: opened before the process is confined. */
+static int open_trace(struct session *s, struct err *e)
+{
+    struct run_request *r = s->request;
+    if (!r->trace || r->dry_run)
+        return 0;
+    s->trace = r->trace_file ? fopen(r->trace_file, "we") : stderr;
+    if (!s->trace)
+        return err_set(e, -errno, "opening %s: %s", r->trace_file, strerror(errno));
+    r->machine.trace.line = write_trace;
+    r->machine.trace.ctx = s->trace;
+    return 0;
+}
+
 /* `doppel stat` asks. */
 static char *answer_request(void *ctx, const char *request)
 {
@@ -192,6 +212,8 @@ static int set_up(struct session *s, struct err *e)
     int err = os_loop_create(&s->loop, e);
     if (!err)
         err = signal_watch_create(&s->signals, s->loop, taken, on_signal, s, e);
+    if (!err)
+        err = open_trace(s, e);
     if (!err && r->name && !r->dry_run)
         err = control_create(&s->control, s->loop, r->name, answer_request, s, e);
     if (!err)
@@ -221,6 +243,8 @@ static void tear_down(struct session *s)
     control_destroy(s->control);
     terminal_restore();
     machine_destroy(s->machine);
+    if (s->trace && s->trace != stderr)
+        fclose(s->trace);
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)
         chardev_destroy(s->request->machine.serial[i]);
     guest_command_close(&s->command);

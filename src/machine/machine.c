@@ -67,6 +67,7 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .ram = &ram,
         .no_reboot = c->no_reboot,
         .time_exits = c->time_exits,
+        .trace = c->trace,
         .lockstep = c->lockstep,
         .code_cache = c->code_cache,
         .code_drop = c->code_drop,

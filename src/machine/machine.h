@@ -46,6 +46,7 @@ struct machine_config {
     unsigned ports;
     bool no_reboot;
     bool time_exits;
+    struct vm_trace trace;
     bool lockstep; /* compare engine translate with the interpreter */
     /* Called with a short text ("unpacking the kernel") and a share of 0 to 1000 while something
      * slow happens; may be NULL. */

@@ -24,6 +24,13 @@ enum vm_end {
     VM_FAILED,   /* host or engine failure; vm_end_error */
 };
 
+/* Where an engine shows code that it translates, line by line: guest addresses [low, high]. */
+struct vm_trace {
+    void (*line)(void *ctx, const char *text); /* NULL: nothing is shown */
+    void *ctx;
+    u64 low, high;
+};
+
 struct vm_config {
     unsigned cpus;
     const struct engine_ops *engine;
@@ -32,6 +39,7 @@ struct vm_config {
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot;      /* a reset or triple fault ends the machine */
     bool time_exits;
+    struct vm_trace trace;
     bool lockstep;  /* an engine with ENGINE_LOCKSTEP compares itself with the interpreter */
     u64 code_cache; /* bytes for decoded and translated code, of engines that have any; 0: default
                      */

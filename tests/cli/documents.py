@@ -86,6 +86,23 @@ class Documents(Case):
         for reason in document['exits']:
             self.assertRegex(r.stderr, rf'(?m)^{re.escape(reason)} +\d')
 
+    def test_trace(self):
+        """Guest code, and the host's below it; nothing outside of the range."""
+        trace = os.path.join(self.work, self.file('trace'))
+        guest = ['run', '--engine', 'translate', '--kernel', OBEY, '--memory', '16M', '--quiet',
+                 '--trace-file', trace, '--trace']
+        self.assertEqual(self.run_doppel(*guest, 'translate:blocks', stdin=b'e').returncode, 42)
+        with open(trace, encoding='utf-8') as f:
+            text = f.read()
+        places = re.findall(r'(?m)^guest code at (0x[0-9a-f]+), physical 0x[0-9a-f]+:$', text)
+        self.assertGreater(len(places), 1)
+        self.assertEqual(text.count('\nhost code:\n'), len(places))
+        self.assertRegex(text, r'(?m)^ +[0-9a-f]+  ([0-9a-f]{2} )+ +\w+')
+        self.assertEqual(self.run_doppel(*guest, f'translate:{places[0]}+1', stdin=b'e').returncode, 42)
+        with open(trace, encoding='utf-8') as f:
+            self.assertEqual(set(re.findall(r'(?m)^guest code at (0x[0-9a-f]+)', f.read())),
+                             {places[0]})
+
     def test_manual(self):
         page = self.print('man')
         for command in COMMANDS:

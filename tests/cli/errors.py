@@ -10,6 +10,7 @@ from command import GUEST, OBEY, Case, main
 KERNEL = ['run', '--engine', 'interpret', '--dry-run', '--kernel', OBEY]
 SIZES = 'a number of bytes, or with a suffix: 512M, 2G'
 BACKENDS = 'one of stdio, none, null, pty, file:PATH'
+TRACE = 'translate:blocks, translate:ADDRESS or translate:ADDRESS+LENGTH'
 CPUS = '1 to 64'
 HELP = '`doppel run --help` says what it takes'
 DAMAGED = 'fetch or copy the file again if it should be a kernel; ./run fetches one'
@@ -37,6 +38,9 @@ USAGE = [
     (KERNEL + ['--memory', '99999999999999999999'], '--memory 99999999999999999999: too large',
      SIZES),
     (KERNEL + ['--memory', '16777216T'], '--memory 16777216T: too large', SIZES),
+    (KERNEL + ['--trace', 'devices'], '--trace devices: nothing of that kind can be traced', TRACE),
+    (KERNEL + ['--trace', 'translate:x'], '--trace translate:x: nothing of that kind can be traced',
+     TRACE),
     (KERNEL + ['--cpus', '0'], '--cpus 0: not a number of processors', CPUS),
     (KERNEL + ['--cpus', '-1'], '--cpus -1: not a number of processors', CPUS),
     (KERNEL + ['--cpus', '65'], '--cpus 65: not a number of processors', CPUS),

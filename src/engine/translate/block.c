@@ -308,6 +308,8 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     lower_block(&l, insn, bytes, count);
     tr->end = emit_rx(&l.e, l.e.p);
     t->translations++;
+    if (unlikely(t->soft.svm->vm->config.trace.line))
+        listing_trace(t, b, tr);
     t->code_bytes += (u64)(l.e.p - t->code_at);
     t->code_at = (u8 *)align_up((u64)(uintptr_t)l.e.p, 64);
     return tr;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guest code and host code for people, line by line to the log. */
+/* Guest code and host code for people, line by line. */
 #include "engine/translate/translate_priv.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -16,19 +15,23 @@ static void to_hex(char *hex, const u8 *p, unsigned n)
         at += str_format(hex + at, HEX - at, "%02x ", p[k]);
 }
 
-static void say(enum log_level level, u64 at, const u8 *p, unsigned n, const char *text)
+static void say(const struct vm_trace *to, u64 at, const u8 *p, unsigned n, const char *text)
 {
-    char hex[HEX];
+    char hex[HEX], line[HEX + TEXT + 32];
     to_hex(hex, p, n);
-    log_at(level, "lockstep", "  %12llx  %-36s %s", (unsigned long long)at, hex, text);
+    str_format(line, sizeof line, "  %12llx  %-36s %s", (unsigned long long)at, hex, text);
+    to->line(to->ctx, line);
 }
 
-void listing_guest(const struct translator *t, const struct block *b, u64 rip, enum log_level level)
+void listing_guest(const struct translator *t, const struct block *b, u64 rip,
+                   const struct vm_trace *to)
 {
     struct x86_decode_config cfg = {.mode = t->soft.cpu.mode, .vendor = t->soft.cpu.vendor};
     const u8 *p = guest_memory_ptr(t->soft.svm->vm->memory, gpa(b->pa), b->bytes);
-    log_at(level, "lockstep", "guest code at %#llx, physical %#llx:", (unsigned long long)rip,
-           (unsigned long long)b->pa);
+    char head[TEXT];
+    str_format(head, sizeof head, "guest code at %#llx, physical %#llx:", (unsigned long long)rip,
+               (unsigned long long)b->pa);
+    to->line(to->ctx, head);
     if (!p)
         return;
     u8 bytes[X86_MAX_INSN * BLOCK_INSNS_MAX];
@@ -42,15 +45,16 @@ void listing_guest(const struct translator *t, const struct block *b, u64 rip, e
             x86_describe(text, sizeof text, &i, rip + off);
             n = i.len;
         }
-        say(level, rip + off, bytes + off, n, text);
+        say(to, rip + off, bytes + off, n, text);
         off += n;
     }
 }
 
-void listing_host(const struct translator *t, const struct translation *tr, enum log_level level)
+void listing_host(const struct translator *t, const struct translation *tr,
+                  const struct vm_trace *to)
 {
     static const struct x86_decode_config cfg = {X86_MODE64, X86_VENDOR_INTEL};
-    log_at(level, "lockstep", "host code:");
+    to->line(to->ctx, "host code:");
     const u8 *p = tr->entry_indirect;
     for (unsigned lines = 0; p < tr->end && lines < HOST_LINES_MAX; lines++) {
         struct x86_insn i;
@@ -63,8 +67,18 @@ void listing_host(const struct translator *t, const struct translation *tr, enum
             n = 1;
         }
         if (p == tr->entry)
-            log_at(level, "lockstep", "  entry:");
-        say(level, (u64)(p - t->code.rx), p, n, text);
+            to->line(to->ctx, "  entry:");
+        say(to, (u64)(p - t->code.rx), p, n, text);
         p += n;
     }
+}
+
+void listing_trace(const struct translator *t, const struct block *b, const struct translation *tr)
+{
+    const struct vm_trace *to = &t->soft.svm->vm->config.trace;
+    u64 rip = t->soft.cpu.s.rip;
+    if (rip < to->low || rip > to->high)
+        return;
+    listing_guest(t, b, rip, to);
+    listing_host(t, tr, to);
 }

@@ -152,8 +152,14 @@ static void say_results(const struct lockstep *ls, int result)
             (unsigned long long)f->payload);
 }
 
+static void say_line(void *ctx, const char *text)
+{
+    SAY("%s", text);
+}
+
 void lockstep_report(struct lockstep *ls, int result)
 {
+    static const struct vm_trace log = {.line = say_line};
     struct err e = {0};
     SAY("interpreter and translation differ in the block at %#llx (stretch from instruction %u), "
         "after %llu equal stretches",
@@ -162,8 +168,8 @@ void lockstep_report(struct lockstep *ls, int result)
     say_registers(ls);
     say_vectors(ls);
     say_memory(ls);
-    listing_guest(ls->t, ls->block, ls->rip, LOG_ERROR);
-    listing_host(ls->t, ls->translation, LOG_ERROR);
+    listing_guest(ls->t, ls->block, ls->rip, &log);
+    listing_host(ls->t, ls->translation, &log);
     err_set(&e, -EINVAL, "lockstep: interpreter and translation differ in the block at %#llx",
             (unsigned long long)ls->rip);
     vm_request_failure(ls->t->soft.svm->vm, &e);

@@ -172,10 +172,13 @@ void translate_counters(const struct vcpu *v, engine_count_fn tell, void *ctx);
 bool uses_vectors(const struct x86_insn *i);
 enum give_up give_up_reason(const struct x86_insn *i);
 
-/* listing.c: code for people. rip: of the block. */
+/* listing.c: code for people. rip: of the block. listing_trace() shows the block at cpu.s.rip and
+ * its new translation, if the machine's trace wants it. */
 void listing_guest(const struct translator *t, const struct block *b, u64 rip,
-                   enum log_level level);
-void listing_host(const struct translator *t, const struct translation *tr, enum log_level level);
+                   const struct vm_trace *to);
+void listing_host(const struct translator *t, const struct translation *tr,
+                  const struct vm_trace *to);
+void listing_trace(const struct translator *t, const struct block *b, const struct translation *tr);
 
 /* slot.c: before translated code runs again. */
 void translate_void_slots(struct translator *t);
