@@ -1,11 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Executable memory mapped twice: bytes are written at one address and run at another, so no page
  * is ever writable and executable at once. */
+#include "host/code.h"
+
 #include "base/os.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { RANGES_MAX = 128 };
+static struct code_range range[RANGES_MAX]; /* size 0: free */
+static struct os_mutex range_lock;
+
+static void note_range(u64 start, u64 size)
+{
+    with_lock(&range_lock);
+    for (unsigned k = 0; k < RANGES_MAX; k++)
+        if (!range[k].size) {
+            range[k] = (struct code_range){start, size};
+            return;
+        }
+}
+
+static void forget_range(u64 start)
+{
+    with_lock(&range_lock);
+    for (unsigned k = 0; k < RANGES_MAX; k++)
+        if (range[k].start == start)
+            range[k] = (struct code_range){0};
+}
+
+unsigned code_ranges(struct code_range *out, unsigned max)
+{
+    with_lock(&range_lock);
+    unsigned n = 0;
+    for (unsigned k = 0; k < RANGES_MAX; k++)
+        if (range[k].size && n < max)
+            out[n++] = range[k];
+    return n;
+}
 
 int os_code_create(struct os_code *c, size_t size, struct err *e)
 {
@@ -28,6 +62,7 @@ int os_code_create(struct os_code *c, size_t size, struct err *e)
         return -err;
     }
     *c = (struct os_code){.rw = rw, .rx = rx, .size = size};
+    note_range((u64)(uintptr_t)rx, size);
     return 0;
 }
 
@@ -35,6 +70,7 @@ void os_code_destroy(struct os_code *c)
 {
     if (!c->size)
         return;
+    forget_range((u64)(uintptr_t)c->rx);
     munmap(c->rw, c->size);
     munmap(c->rx, c->size);
     *c = (struct os_code){0};

@@ -8,15 +8,20 @@
 #include "host/sandbox.h"
 
 #include "base/str.h"
+#include "host/code.h"
 #include "host/sandbox.gen.h" /* sandbox_syscalls[] */
 #include "host/terminal.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -83,6 +88,42 @@ static int build(scmp_filter_ctx f, bool kvm)
     return err;
 }
 
+/* Code made at run time is the guest's: a system call in it is a way out that somebody found. The
+ * library's rules can't look at the instruction pointer, so this is a filter of its own. */
+static int refuse_code(void)
+{
+    enum { RANGES_MAX = 128, INSNS = 7 };
+    struct code_range r[RANGES_MAX];
+    struct sock_filter f[RANGES_MAX * INSNS + 1], *p = f;
+    const u32 ip = offsetof(struct seccomp_data, instruction_pointer);
+    unsigned n = code_ranges(r, RANGES_MAX);
+    for (unsigned k = 0; k < n; k++) {
+        /* A piece within 4 GiB; the pointer is behind the instruction. */
+        u64 start = r[k].start, end = start + r[k].size;
+        if (start >> 32 != end >> 32)
+            end = start | 0xffffffff;
+        *p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4);
+        *p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (u32)(start >> 32), 0, 4);
+        *p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip);
+        *p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (u32)start, 0, 2);
+        *p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (u32)end, 1, 0);
+        *p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+        if (end == (start | 0xffffffff) && end + 1 < r[k].start + r[k].size) {
+            r[k].size -= end + 1 - start; /* the rest of it */
+            r[k].start = end + 1;
+            k--;
+        }
+        if (p - f > (RANGES_MAX - 1) * INSNS)
+            return -E2BIG;
+    }
+    *p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog prog = {.len = (unsigned short)(p - f), .filter = f};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog))
+        return -errno;
+    return 0;
+}
+
 /* A call that nobody has asked for: a bug of ours, or of somebody who has got in. */
 static void on_refused(int sig, siginfo_t *info, void *context)
 {
@@ -106,6 +147,8 @@ int sandbox_enter(bool kvm, struct err *e)
     struct sigaction sa = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO | SA_NODEFER};
     sigaction(SIGSYS, &sa, NULL);
     int err = build(f, kvm);
+    if (!err)
+        err = refuse_code();
     if (!err)
         err = seccomp_load(f); /* sets no-new-privileges too */
     seccomp_release(f);

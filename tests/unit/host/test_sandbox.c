@@ -83,6 +83,28 @@ static int makes_data_code(void)
     return UNEXPECTED;
 }
 
+static struct os_code made;
+
+/* mov eax, 39 (getpid, which is allowed elsewhere); syscall; ret */
+static int calls_from_made_code(void)
+{
+    ((void (*)(void))(uintptr_t)made.rx)();
+    return UNEXPECTED;
+}
+
+static void code_made_before_makes_no_calls(void **state)
+{
+    static const u8 text[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3};
+    struct err e = {0};
+    assert_int_equal(os_code_create(&made, 4096, &e), 0);
+    memcpy(made.rw, text, sizeof text);
+    ((void (*)(void))(uintptr_t)made.rx)(); /* it does when not confined */
+    assert_int_equal(confined(calls_from_made_code), 128 + SIGSYS);
+    memcpy(made.rw, "\xc3", 1); /* ret */
+    assert_int_equal(confined(calls_from_made_code), UNEXPECTED);
+    os_code_destroy(&made);
+}
+
 static int signals_another(void)
 {
     kill(getppid(), 0);
@@ -151,6 +173,7 @@ int main(void)
         cmocka_unit_test(running_a_machine_works),
         cmocka_unit_test(files_sockets_processes_fail),
         cmocka_unit_test(programs_code_and_signals_end_it),
+        cmocka_unit_test(code_made_before_makes_no_calls),
         cmocka_unit_test(every_thread_is_confined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
