@@ -4,6 +4,7 @@
  * All of the new TSS is read, and all of the old one is known to be writable, before anything is
  * changed: up to there a fault belongs to the old task. After the registers are loaded, faults from
  * checking the new segments belong to the new one. */
+#include "base/mem.h"
 #include "isa/x86/exec/descriptor.h"
 
 #include "isa/x86/exec/place.h"
@@ -29,7 +30,7 @@ struct image {
 
 static int read_image(struct x86_cpu *cpu, u64 base, const struct layout *l, struct image *im)
 {
-    *im = (struct image){0};
+    mem_fill(im, 0, sizeof *im);
     int r = x86_sys_load(cpu, base + l->ip, l->size, &im->ip);
     if (r == X86_OK)
         r = x86_sys_load(cpu, base + l->flags, l->size, &im->flags);
