@@ -257,7 +257,14 @@ def finish(o, run, rows, facts):
                 "limits": limits, "errors": run.errors, "samples": run.rounds,
                 "memory": run.memory}
     files = {"results.json": json.dumps(document, indent=1) + "\n",
-             "tables.md": report.markdown(rows, results, groups),
+             "tables.md": "\n".join([
+                 f"{facts['date'][:10]}, {facts['processor']}, {facts['processors']} CPUs, Linux "
+                 f"{facts['host_kernel']}, doppel {facts['doppel']}, engine {o.engine}, up to "
+                 f"{o.rounds} rounds of {o.ms} ms by {o.by}; smallest and largest in brackets.\n",
+                 report.markdown(rows, results, groups),
+                 *(f"- {line}" for line in report.limits_text(limits)),
+                 *(f"- two threads on two CPUs against one, {m}: {v:.2f}"
+                   for m, v in (smp["speed_up"] if smp else {}).items()), ""]),
              "chart.svg": report.chart(rows, results, "Times slower than native "
                                        f"(doppel: engine {o.engine})")}
     for name, text in files.items():
