@@ -123,7 +123,7 @@ static int parse_create(int argc, char **argv, struct create_options *o)
         {"no-subreaper", no_argument, NULL, NO_SUBREAPER},
         {NULL, 0, NULL, 0},
     };
-    for (int c; (c = getopt_long(argc, argv, "+b:f:d", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "b:f:d", options, NULL)) >= 0;) {
         switch (c) {
         case 'b': o->bundle = optarg; break;
         case 'f': o->config = optarg; break;
@@ -194,7 +194,7 @@ static int command_run(int argc, char **argv)
 static int only_id(int argc, char **argv, const char **id)
 {
     static const struct option none[] = {{NULL, 0, NULL, 0}};
-    if (getopt_long(argc, argv, "+", none, NULL) >= 0)
+    if (getopt_long(argc, argv, "", none, NULL) >= 0)
         return usage(argv[0], "invalid option");
     return need_id(argv[0], argc, argv, id);
 }
@@ -279,7 +279,7 @@ static int command_kill(int argc, char **argv)
     bool regex = false;
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+ar", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "ar", options, NULL)) >= 0;) {
         if (c == '?')
             return usage("kill", "invalid option");
         k.all |= c == 'a';
@@ -311,7 +311,7 @@ static int command_delete(int argc, char **argv)
     bool force = false, regex = false;
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+fr", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "fr", options, NULL)) >= 0;) {
         if (c == '?')
             return usage("delete", "invalid option");
         force |= c == 'f';
@@ -334,7 +334,7 @@ static int command_list(int argc, char **argv)
     json_t *list, *one;
     struct err e;
     size_t i;
-    for (int c; (c = getopt_long(argc, argv, "+f:q", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "f:q", options, NULL)) >= 0;) {
         if (c == 'q')
             quiet = true;
         else if (c == 'f' && (!strcmp(optarg, "json") || !strcmp(optarg, "table")))
@@ -505,7 +505,7 @@ static int command_spec(int argc, char **argv)
     const char *bundle = ".";
     bool rootless = false;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+b:", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "b:", options, NULL)) >= 0;) {
         if (c == 'b')
             bundle = optarg;
         else if (c == 'r')
@@ -598,7 +598,7 @@ static int command_update(int argc, char **argv)
     json_t *resources = json_object();
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+r:", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "r:", options, NULL)) >= 0;) {
         if (c == 'r') {
             json_decref(resources);
             resources = read_resources(optarg);
@@ -653,7 +653,7 @@ static int command_events(int argc, char **argv)
     i64 interval = 5000;
     const char *id;
     struct err e;
-    for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (c == 's')
             once = true;
         else if (c != 'i' || !(interval = parse_interval(optarg)))
@@ -971,7 +971,7 @@ int oci_main(int argc, char **argv, char **all)
     }
     argc -= optind;
     argv += optind;
-    optind = 1;
+    optind = 0; /* begin again: most commands take options behind their operands too */
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (!strcmp(commands[i].name, argv[0])) {
             if (argc > 1 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))

@@ -59,7 +59,9 @@ run pause $id; expect "pause" 0 $?
 expect "paused" paused "$(status $id)"
 run resume $id; expect "resume" 0 $?
 expect "running again" running "$(status $id)"
-run update --pids-limit 20 $id; expect "update" 0 $?
+run update --pids-limit 19 $id; expect "update" 0 $?
+run update $id --pids-limit 20; expect "update, options last" 0 $?
+expect "takes effect" 1 "$(run events --stats $id | grep -c '"limit":20')"
 expect "statistics" 1 "$(run events --stats $id | grep -c '"pids":{"current":2,"limit":20}')"
 run kill $id KILL; expect "kill" 0 $?
 # Where nobody reaps orphans promptly, the dying init waits for them.
