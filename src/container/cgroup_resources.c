@@ -68,7 +68,8 @@ static int set_memory(const struct target *t, json_t *m, struct err *e)
     char a[32], b[32];
     has_limit &= limit != 0;
     has_swap &= swap != 0;
-    if (has_swap && swap > 0 && (!has_limit || swap < limit))
+    /* Version 1 knows the limit that is there, and compares itself. */
+    if (has_swap && swap > 0 && (has_limit ? swap < limit : v2))
         return err_set(e, -EINVAL, "resources: memory.swap is below memory.limit");
     if (check && has_limit && limit > 0) {
         auto_c_free char *text = NULL;

@@ -16,7 +16,7 @@ int seccomp_agent_open(struct inner *in, struct seccomp_program *p, struct err *
         return 0;
     in->seccomp_agent = connect_to(p->listener_path, p->notifies ? e : NULL);
     if (in->seccomp_agent < 0)
-        return p->notifies ? in->seccomp_agent : 0;
+        return p->notifies ? err_wrap(e, "failed to connect with seccomp agent") : 0;
     p->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
     /* The pid in the message is known only when the process that sends it runs already. */
     in->notify_text =

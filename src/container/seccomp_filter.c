@@ -141,7 +141,7 @@ static int add_syscalls(scmp_filter_ctx ctx, json_t *section, u32 fallback, bool
                 return err_set(e, -EINVAL, "config: `seccomp.syscalls[%zu].names` is no string", i);
             if (action == SCMP_ACT_NOTIFY && !strcmp(name, "write"))
                 return err_set(e, -EINVAL,
-                               "seccomp: SCMP_ACT_NOTIFY cannot be used for the write system call");
+                               "seccomp: SCMP_ACT_NOTIFY cannot be used for the write syscall");
             if ((r = add_rule(ctx, action, name, args, e)))
                 return r;
         }
