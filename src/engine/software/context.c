@@ -71,10 +71,17 @@ static unsigned code_hash(u64 lin)
     return (unsigned)((lin >> 12) * 0x9e3779b97f4a7c15u >> (64 - CODE_SEEN_BITS));
 }
 
+/* Where a kernel has code that stays when the address space changes: the upper half, or anywhere in
+ * 32 bits. */
+static bool may_be_global(const struct soft *sv, u64 lin)
+{
+    return lin >> 63 || !sv->cpu.long_mode;
+}
+
 void soft_note_code(struct soft *sv, u64 lin, const struct x86_tlb_entry *t)
 {
     unsigned h = code_hash(lin);
-    if (sv->cpu.cpl != 3 && !((t->info & X86_TLB_GLOBAL) && lin >> 63))
+    if (sv->cpu.cpl != 3 && !((t->info & X86_TLB_GLOBAL) && may_be_global(sv, lin)))
         sv->kernel_local = true;
     bool large = (t->info & X86_TLB_SHIFT) > 12;
     bool known = !large || sv->code_large[x86_tlb_gib(lin) / 64] >> x86_tlb_gib(lin) % 64 & 1;
@@ -99,7 +106,7 @@ void soft_page_flushed(struct soft *sv, u64 va)
     bool seen = sv->code_seen[h / 64] >> h % 64 & 1;
     bool large = sv->code_large[x86_tlb_gib(va) / 64] >> x86_tlb_gib(va) % 64 & 1;
     if (seen || large)
-        x86_tlb_renew(&sv->cpu, va >> 63);
+        x86_tlb_renew(&sv->cpu, may_be_global(sv, va));
     soft_context_update(sv);
 }
 
