@@ -90,16 +90,20 @@ static void end(int signal)
 }
 
 /* The first process of a pid namespace is spared the signals it does not handle: a container that
- * waits for its start could only be killed. */
-static int wait_for_start(struct inner *in, struct err *e)
+ * waits for its start could only be killed. Before anybody can call it created. */
+static void end_on_signals(void)
 {
     static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        signal(ending[i], end);
+}
+
+static int wait_for_start(struct inner *in, struct err *e)
+{
     char c;
     ssize_t n;
     if (in->start < 0)
         return 0;
-    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        signal(ending[i], end);
     do
         n = read(in->start, &c, 1);
     while (n < 0 && errno == EINTR);
@@ -165,6 +169,8 @@ static int go(struct inner *in, struct err *e)
                         (r = process_find_program(in->process, program, sizeof program, e))))
         return r;
     if (in->waits) {
+        if (in->start >= 0)
+            end_on_signals();
         if ((r = channel_ask(in->channel, MSG_READY, 0, e)))
             return r;
         close(in->channel); /* the runtime may go */

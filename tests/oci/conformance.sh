@@ -114,6 +114,8 @@ expect "an unknown capability is no reason to fail" 0 "$(run exec --cap CAP_NEVE
 run exec --cgroup .. $id true 2>err
 expect "a group outside is refused" 1 "$(grep -c 'not a sub cgroup path' err)"
 expect "the last of two variables counts" 2 "$(run exec --env A=1 --env A=2 $id env | sed -n 's/^A=//p')"
+n=0 # started means that the init goes on to its program
+until [ "$(run ps $id -o comm | grep -c sleep)" = 1 ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
 expect "ps with options" 1 "$(run ps $id -o pid,comm | grep -c sleep)"
 run kill --regex "^$id\$" KILL
 gone "$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
