@@ -6,6 +6,7 @@ oci=$1
 skip() { echo "skipped: $*"; exit 77; }
 [ "$(id -u)" -eq 0 ] || skip "needs root"
 busybox=$(command -v busybox) || skip "needs busybox (busybox-static)"
+unshare -mpiun true 2>/dev/null || skip "the kernel allows no namespaces"
 dir=$(mktemp -d)
 id=doppel-landlock-$$
 bad=0

@@ -104,6 +104,9 @@ int x86_vector_enter(struct x86_cpu *cpu, enum x86_gate gate, bool wait);
 /* vector_strict.c: runs a stub with the guest's unmasked SIMD exceptions honoured. */
 int x86_vector_strict(struct x86_cpu *cpu, const struct x86_stub *st, void *mem);
 
+/* vector_run.c: would this operand raise #AC? */
+bool x86_vector_misaligned(const struct x86_cpu *cpu, const struct x86_stub *st, u64 lin);
+
 /* vector_mask.c: a masked operand that is not in one plain page. */
 int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_stub *st);
 

@@ -92,8 +92,12 @@ int x86_vector_sparse(struct x86_cpu *cpu, const struct x86_insn *insn, const st
     if (st->align && bits && x86_linear(cpu, insn->seg, off, 1, X86_READ, &lin) == X86_OK &&
         (lin & st->align))
         return x86_gp0(cpu);
-    if (st->flags & X86_STUB_WHOLE)
+    if (st->flags & X86_STUB_WHOLE) {
+        if (x86_linear(cpu, insn->seg, off, st->bytes, X86_WRITE, &lin) == X86_OK &&
+            x86_vector_misaligned(cpu, st, lin))
+            return x86_raise_error(cpu, X86_AC_FAULT, 0);
         r = x86_probe_write(cpu, insn->seg, off, st->bytes);
+    }
     mem_fill(copy, 0, sizeof copy);
     for (unsigned n = 0; n < count && r == X86_OK; n++) {
         u64 at = off + n * element;

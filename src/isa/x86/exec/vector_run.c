@@ -63,9 +63,11 @@ static bool x87_store_suppressed(const struct x86_stub *st)
 
 /* EFLAGS.AC, which memory.c looks after up to eight bytes. Of wider operands Intel checks none but
  * the x87 format [SDM1 14.9.3, SDM3 table 6-7], AMD up to 16 bytes. */
-static bool misaligned(const struct x86_cpu *cpu, const struct x86_stub *st, u64 lin)
+bool x86_vector_misaligned(const struct x86_cpu *cpu, const struct x86_stub *st, u64 lin)
 {
     unsigned to = st->bytes;
+    if (likely(!cpu->align_check) || !x86_canonical(lin) || !x86_canonical(lin + st->bytes - 1))
+        return false;
     if (to == 10)
         to = 8;
     else if (!is_pow2(to) || (to > 8 && cpu->vendor != X86_VENDOR_AMD))
@@ -79,8 +81,7 @@ static cold int exec_copied(struct x86_cpu *cpu, const struct x86_insn *insn,
     alignas(64) u8 copy[64];
     int r;
 
-    if (cpu->align_check && misaligned(cpu, st, lin) && x86_canonical(lin) &&
-        x86_canonical(lin + st->bytes - 1))
+    if (x86_vector_misaligned(cpu, st, lin))
         return x86_raise_error(cpu, X86_AC_FAULT, 0);
     if (!(st->access & X86_WR)) {
         r = x86_load_bytes(cpu, insn->seg, off, copy, st->bytes);
