@@ -83,8 +83,9 @@ static int bind_console(int slave, int root, struct err *e)
     auto_close int dir = path_make_parent(root, "/dev/console", &name, e);
     if (dir < 0)
         return dir;
-    auto_close int made =
-        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0620);
+    int made = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0620);
+    if (made >= 0) /* or it is there */
+        close(made);
     auto_close int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (target < 0 || fstat(target, &st))
         return fail(e, "create /dev/console");
