@@ -369,7 +369,7 @@ static const struct cli_option options[] = {
     {OPT_PARA, 0, "para", "NAME", "kvm none",
      "paravirtual interface that the guest finds: kvm[,PART=off...], none (kvm)"},
     {OPT_CODE_CACHE, 0, "code-cache", "SIZE[,drop=N]", NULL,
-     "memory for decoded and translated code (192M); drop=N: debugging"},
+     "memory for decoded and translated code (512M); drop=N: debugging"},
     {OPT_KERNEL, 'k', "kernel", "FILE", "@file", "bzImage, ELF vmlinux or multiboot kernel"},
     {OPT_INITRD, 'i', "initrd", "FILE", "@file", "initial RAM disk"},
     {OPT_APPEND_, 'a', "append", "TEXT", NULL, "add to the kernel command line"},

@@ -61,7 +61,7 @@ void arena_reset(struct arena *a)
 /* Once full is no reason to grow: what fills the cache may have been a start that is over. */
 void arena_grow(struct arena *a)
 {
-    if (++a->filled % 2 == 0)
+    if (++a->filled > 1)
         a->cache = MIN(2 * a->cache, a->cache_max);
 }
 

@@ -190,6 +190,7 @@ static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *
         if (r)
             break;
         x86_exec_bind(cpu, i, bytes + off);
+        i->at = (u16)((s->pa + off) & (PAGE_SIZE - 1));
         off += i->len;
         count++;
         if (ends_block(i) || s->second)

@@ -21,11 +21,11 @@ enum {
 };
 /* Bytes for blocks and translations: of a machine, if nothing else is asked for; what a translating
  * engine begins with; bounds of one vCPU's part; the most for blocks alone. */
-#define CACHE_DEFAULT (192 * MiB)
+#define CACHE_DEFAULT (512 * MiB)
 #define CACHE_START   (32 * MiB)
 #define CACHE_MIN     (2 * MiB)
 #define CACHE_MAX     (1 * GiB)
-#define ARENA_MAX     (64 * MiB)
+#define ARENA_MAX     (512 * MiB)
 
 struct soft;
 
@@ -42,7 +42,10 @@ struct block {
     u16 bytes;       /* 0: this is a hole */
     u8 turn;         /* link to replace next */
     bool dead;       /* its bytes were overwritten, or it is to go */
-    u16 heat;        /* for the engine: how often it ran before it was worth more than decoding */
+    /* For the engine: how often it ran before it was worth more than decoding, or its translation
+     * before that was not good enough. */
+    u16 heat;
+    bool crosses; /* what it accesses is often in two pages, or none that can be accessed */
     u64 pa;          /* of its first byte */
     u64 second_page; /* physical page where its only instruction goes on; 0: it does not */
     u64 key;         /* context_key() it was decoded for */
@@ -243,11 +246,11 @@ static always_inline struct block *soft_follow(const struct soft *sv, const stru
     return NULL;
 }
 
-/* Interprets one block from rip on: what its last executed instruction came to. */
-static always_inline int soft_interpret(struct soft *sv, const struct block *b)
+/* Interprets a block from its instruction `first` at rip on: what the last executed one came to. */
+static always_inline int soft_interpret_from(struct soft *sv, const struct x86_insn *first)
 {
     struct x86_cpu *cpu = &sv->cpu;
-    const struct x86_insn *i = b->insn;
+    const struct x86_insn *i = first;
     u64 rip = cpu->s.rip;
     int r;
     do {
@@ -257,12 +260,17 @@ static always_inline int soft_interpret(struct soft *sv, const struct block *b)
         r = i->exec(cpu, i);
         i++;
     } while (likely(r == X86_OK));
-    cpu->retired += (u64)(i - b->insn);
+    cpu->retired += (u64)(i - first);
     if (unlikely(r == X86_EXCEPTION || r == X86_REPEAT || r == X86_INTERCEPT)) {
         cpu->s.rip = cpu->fault_rip;
         cpu->retired--;
     }
     return r;
+}
+
+static always_inline int soft_interpret(struct soft *sv, const struct block *b)
+{
+    return soft_interpret_from(sv, b->insn);
 }
 
 /* engine.c: the parts of struct engine_ops that are the same for all. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Translating one decoded block. Its code depends on the offset in the page, never on the linear
- * address, so that all processes that map the page share it. Layout: struct translation, the way in
- * for indirect branches, the poll for branches backward, the block, callouts and open exits. */
+ * address, so that all processes that map the page share it. Layout: the way in for indirect
+ * branches, the poll for branches backward, the block; and in another part of code memory struct
+ * translation, the slow copy, callouts and open exits. */
 #include "engine/translate/lower.h"
 
 #include "base/mem.h"
@@ -16,7 +17,11 @@ static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsig
     unsigned n = MIN((unsigned)b->bytes, PAGE_SIZE - (unsigned)(b->pa & (PAGE_SIZE - 1)));
     const u8 *p = guest_memory_ptr(m, gpa(b->pa), n), *second = NULL;
     struct x86_decode_config cfg = {.mode = cpu->mode, .vendor = cpu->vendor};
-    enum { SAME_FROM = offsetof(struct x86_insn, disp) }; /* binding changes what is before */
+    /* Binding changes what is before, and what is behind is the block's. */
+    enum {
+        SAME_FROM = offsetof(struct x86_insn, disp),
+        SAME_SIZE = offsetof(struct x86_insn, at) - SAME_FROM
+    };
     if (b->bytes > n)
         second = guest_memory_ptr(m, gpa(b->second_page), b->bytes - n);
     if (!p || (b->bytes > n && !second))
@@ -29,7 +34,7 @@ static bool decode_copy(struct lower *l, struct x86_insn *insn, u8 *bytes, unsig
         unsigned left = MIN((unsigned)X86_MAX_INSN, b->bytes - off);
         if (n == BLOCK_INSNS_MAX || x86_decode(&insn[n], bytes + off, left, cfg) ||
             mem_compare((u8 *)&insn[n] + SAME_FROM, (const u8 *)&b->insn[n] + SAME_FROM,
-                        sizeof insn[n] - SAME_FROM) != 0)
+                        SAME_SIZE) != 0)
             return false;
         off += insn[n].len;
     }
@@ -50,7 +55,7 @@ static void give_up(struct lower *l)
 {
     if (l->copy != COPY_SLOW)
         l->t->given_up[give_up_reason(l->i)]++;
-    emit_callout(l, callout_name(l->t, l->bound, l->offset));
+    emit_callout(l, callout_name(l->t, l->bound));
 }
 
 static void lower_one(struct lower *l)
@@ -86,6 +91,16 @@ static void emit_refill(struct lower *l, const struct slow *s)
     emit_jcc(e, CC_NE, emit_rx(e, s->retry));
 }
 
+/* What comes is interpreted. */
+static void emit_leave_slow(struct lower *l, u32 name)
+{
+    EMIT(&l->e, 0x41, 0xba); /* mov r10d, imm32 */
+    emit32(&l->e, name);
+    EMIT(&l->e, 0x41, 0xbb); /* mov r11d, imm32 */
+    emit32(&l->e, (u32)((u8 *)l->b - l->t->soft.arena.base));
+    emit_jump(&l->e, l->t->exit_slow);
+}
+
 static void emit_slows(struct lower *l)
 {
     for (unsigned k = 0; k < l->slows; k++) {
@@ -96,7 +111,10 @@ static void emit_slows(struct lower *l)
             emit_refill(l, s);
         if (!s->resume) {
             lower_use_flags(l);
-            emit_jump(&l->e, emit_rx(&l->e, l->again[s->index]));
+            if (l->lazy)
+                emit_leave_slow(l, s->name);
+            else
+                emit_jump(&l->e, emit_rx(&l->e, l->again[s->index]));
             continue;
         }
         emit_callout(l, s->name);
@@ -134,10 +152,8 @@ static void emit_exits(struct lower *l)
             emit_set_arg(&l->e, t->link_count++);
             emit_jump(&l->e, t->exit_link);
         } else {
-            emit_load(&l->e, T0, AT(page));
-            lower_sum(l, T0, T0, (i32)target);
             l->flags_saved = l->exit[k].flags_saved;
-            lower_indirect(l);
+            lower_far(l, target, l->exit[k].env, l->exit[k].name);
         }
     }
 }
@@ -160,7 +176,8 @@ static u8 *emit_poll_open(struct lower *l)
 
 /* Is it the target that was looked up, in the running context? Then this is the page. The flags
  * are in flags_check. */
-static void emit_way_in(struct lower *l, unsigned offset, bool saved, struct ways_in *w)
+static void emit_way_in(struct lower *l, struct translation *tr, unsigned offset, bool saved,
+                        struct ways_in *w)
 {
     struct emit *e = &l->e;
     emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
@@ -170,6 +187,7 @@ static void emit_way_in(struct lower *l, unsigned offset, bool saved, struct way
     emit_jcc(e, CC_NE, l->t->exit_jump);
     emit_lea(e, REX_W, T0, T0, -(i32)offset);
     emit_store(e, T0, AT(page));
+    tr->entry_far = emit_rx(e, e->p);
     w->wanted_indirect = emit_poll_open(l);
     if (l->flags_live && !saved)
         lower_restore_flags(l);
@@ -244,36 +262,51 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
     lower_goto(l, offset, -1);
 }
 
-/* COPY_SLOW comes first, because it shows what there is to share; without that it goes again. */
+/* COPY_SLOW comes first, because it shows what there is to share; without that it goes again. It
+ * goes also where the quick copy is expected to do: then it was for looking only. */
 static enum copy lower_slow_copy(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
                                  unsigned count, const u32 *live)
 {
     u8 *start = l->e.p;
+    l->lazy = !l->b->crosses && !l->t->lockstep;
+    if (l->lazy)
+        l->e.p = l->t->scratch;
     lower_all(l, insn, bytes, count, live, COPY_SLOW);
-    if (share_checks(l, insn, count))
+    bool shared = share_checks(l, insn, count);
+    if (shared && !l->lazy)
         return COPY_QUICK;
     l->e.p = start;
-    l->slows = l->exits = l->misses = 0;
-    return COPY_ONLY;
+    l->slows = l->exits = l->fars = l->misses = 0;
+    return shared ? COPY_QUICK : COPY_ONLY;
 }
 
-static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *bytes,
-                        unsigned count)
+/* Code goes on in the other part of code memory. */
+static void switch_part(struct lower *l, struct code_part *from, struct code_part *to)
 {
+    from->at = l->e.p;
+    l->e.p = to->at;
+}
+
+static struct translation *lower_block(struct lower *l, const struct x86_insn *insn,
+                                       const u8 *bytes, unsigned count)
+{
+    struct translator *t = l->t;
     u32 live[BLOCK_INSNS_MAX + 1];
     struct ways_in ways;
     find_live(l, insn, count, live);
 
-    struct translation *tr = (struct translation *)(void *)l->e.p;
     unsigned offset = l->b->pa & (PAGE_SIZE - 1);
+    l->e.p = (u8 *)align_up((u64)(uintptr_t)t->code_rest.at, 8);
+    struct translation *tr = (struct translation *)(void *)l->e.p;
     l->e.p += sizeof *tr;
     l->flags_live = live[0];
-    *tr = (struct translation){.env = l->env};
+    *tr = (struct translation){.env = l->env, .rest = emit_rx(&l->e, l->e.p)};
     enum copy copy = lower_slow_copy(l, insn, bytes, count, live);
+    switch_part(l, &t->code_rest, &t->code_main);
     l->flags_live = live[0];
     bool saved = l->flags_live && l->first_use == FLAGS_SPOILED;
     tr->entry_indirect = emit_rx(&l->e, l->e.p);
-    emit_way_in(l, offset, saved, &ways);
+    emit_way_in(l, tr, offset, saved, &ways);
     emit_entries(l, tr, saved, &ways);
     for (unsigned k = 0; k < count; k++) {
         tr->vectors |= uses_vectors(&insn[k]);
@@ -281,16 +314,22 @@ static void lower_block(struct lower *l, const struct x86_insn *insn, const u8 *
     }
     l->flags_saved = saved;
     lower_all(l, insn, bytes, count, live, copy);
+    tr->end = emit_rx(&l->e, l->e.p);
+    switch_part(l, &t->code_main, &t->code_rest);
     slot_emit_misses(l);
     emit_slows(l);
     emit_exits(l);
-    offset = l->b->pa & (PAGE_SIZE - 1);
+    lower_emit_fars(l);
     emit_land(&l->e, ways.wanted_poll);
     emit_leave(l, offset, live[0]);
     emit_land(&l->e, ways.wanted_indirect);
+    tr->dead_far = emit_rx(&l->e, l->e.p);
     emit_leave(l, offset, true);
     tr->dead = emit_rx(&l->e, l->e.p);
     emit_leave(l, offset, false);
+    tr->rest_end = emit_rx(&l->e, l->e.p);
+    t->code_rest.at = l->e.p;
+    return tr;
 }
 
 struct translation *translate_block(struct translator *t, struct block *b, u8 env)
@@ -299,18 +338,16 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     u8 bytes[BLOCK_INSNS_MAX * X86_MAX_INSN];
     unsigned count;
     struct lower l = {.t = t, .b = b, .env = env, .entry_env = env, .word = env & ENV_32 ? 4 : 8};
-    l.e = (struct emit){t->code_at, t->code.rx - t->code.rw};
+    l.e = (struct emit){NULL, t->code.rx - t->code.rw};
     if (!decode_copy(&l, insn, bytes, &count)) {
         t->given_up[GIVE_UP_CHANGED]++;
         return NULL;
     }
-    struct translation *tr = (struct translation *)(void *)t->code_at;
-    lower_block(&l, insn, bytes, count);
-    tr->end = emit_rx(&l.e, l.e.p);
+    struct translation *tr = lower_block(&l, insn, bytes, count);
     t->translations++;
+    t->code_bytes += (u64)(tr->end - tr->entry_indirect);
+    t->code_rest_bytes += (u64)(tr->rest_end - (const u8 *)tr) - (u64)l.e.to_rx;
     if (unlikely(t->soft.svm->vm->config.trace.line))
         listing_trace(t, b, tr);
-    t->code_bytes += (u64)(l.e.p - t->code_at);
-    t->code_at = (u8 *)align_up((u64)(uintptr_t)l.e.p, 64);
     return tr;
 }

@@ -75,12 +75,24 @@ void translate_counters(const struct vcpu *v, engine_count_fn tell, void *ctx)
         GIVE_UPS(X)
 #undef X
     };
+    static const char *const exits[] = {
+        [EXIT_LINK] = "a branch was not joined to its target yet",
+        [EXIT_AT] = "a request, or code that is gone",
+        [EXIT_JUMP] = "an indirect branch found nothing",
+        [EXIT_RESULT] = "an instruction was called out and ended it",
+        [EXIT_FAR] = "a branch found another page, or was not joined yet",
+        [EXIT_SLOW] = "a shared check failed",
+    };
     const struct translator *t = v->engine;
     soft_counters(v, tell, ctx);
     tell(ctx, "code", "translations", t->translations);
     tell(ctx, "code", "bytes of host code", t->code_bytes);
+    tell(ctx, "code", "bytes of host code that seldom runs", t->code_rest_bytes);
     tell(ctx, "code", "entries into translated code", t->entries);
     tell(ctx, "code", "instructions interpreted or called out", t->soft.cpu.retired);
+    for (unsigned k = 0; k < EXIT_KINDS; k++)
+        if (t->came_out[k])
+            tell(ctx, "came out of translated code", exits[k], t->came_out[k]);
     for (unsigned k = 0; k < GIVE_UP_COUNT; k++)
         if (t->given_up[k])
             tell(ctx, "given up", reasons[k], t->given_up[k]);

@@ -47,10 +47,14 @@ static inline void emit_state(struct emit *e, unsigned w, unsigned opcode, unsig
     unsigned rex = w | (reg >> 3) << 2;
     if (rex)
         emit8(e, 0x40 | rex);
+    bool small = disp == (i8)disp;
     emit8(e, opcode);
-    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, (small ? 0x44 : 0x84) | (reg & 7) << 3);
     emit8(e, 0x24);
-    emit32(e, (u32)disp);
+    if (small)
+        emit8(e, (u8)disp);
+    else
+        emit32(e, (u32)disp);
 }
 static inline void emit_load(struct emit *e, unsigned reg, i32 disp)
 {

@@ -50,16 +50,14 @@ void listing_guest(const struct translator *t, const struct block *b, u64 rip,
     }
 }
 
-void listing_host(const struct translator *t, const struct translation *tr,
-                  const struct vm_trace *to)
+static void list_host(const struct translator *t, const struct translation *tr, const u8 *p,
+                      const u8 *end, const struct vm_trace *to)
 {
     static const struct x86_decode_config cfg = {X86_MODE64, X86_VENDOR_INTEL};
-    to->line(to->ctx, "host code:");
-    const u8 *p = tr->entry_indirect;
-    for (unsigned lines = 0; p < tr->end && lines < HOST_LINES_MAX; lines++) {
+    for (unsigned lines = 0; p < end && lines < HOST_LINES_MAX; lines++) {
         struct x86_insn i;
         char text[TEXT] = "(not decodable)";
-        unsigned n = (unsigned)MIN((u64)X86_MAX_INSN, (u64)(tr->end - p));
+        unsigned n = (unsigned)MIN((u64)X86_MAX_INSN, (u64)(end - p));
         if (x86_decode(&i, p, n, cfg) == X86_DECODE_OK) {
             x86_describe(text, sizeof text, &i, (u64)(p - t->code.rx));
             n = i.len;
@@ -71,6 +69,15 @@ void listing_host(const struct translator *t, const struct translation *tr,
         say(to, (u64)(p - t->code.rx), p, n, text);
         p += n;
     }
+}
+
+void listing_host(const struct translator *t, const struct translation *tr,
+                  const struct vm_trace *to)
+{
+    to->line(to->ctx, "host code:");
+    list_host(t, tr, tr->entry_indirect, tr->end, to);
+    to->line(to->ctx, "what seldom runs:");
+    list_host(t, tr, tr->rest, tr->rest_end, to);
 }
 
 void listing_trace(const struct translator *t, const struct block *b, const struct translation *tr)

@@ -411,12 +411,12 @@ static void close_stretch(struct lockstep *ls, int result)
         x86_vector_acquire(cpu);
 }
 
-void lockstep_before(struct translator *t, const struct x86_insn *i, unsigned offset)
+void lockstep_before(struct translator *t, const struct x86_insn *i)
 {
     struct lockstep *ls = t->lockstep;
     if (!ls->open || ls->stop != i)
         return;
-    t->soft.cpu.s.rip = t->page + offset;
+    t->soft.cpu.s.rip = t->page + i->at;
     close_stretch(ls, X86_OK);
 }
 

@@ -67,9 +67,9 @@ void lockstep_destroy(struct translator *t);
 /* Runs tr, b's translation, by run(), and compares; enum x86_result. */
 int lockstep_run(struct translator *t, const struct block *b, const struct translation *tr,
                  int (*run)(struct translator *, const struct translation *));
-/* Before a callout (offset: of i in its page), behind one that translated code goes on from, and
+/* Before a callout, behind one that translated code goes on from, and
  * after one with another result (enum x86_result), which leaves. */
-void lockstep_before(struct translator *t, const struct x86_insn *i, unsigned offset);
+void lockstep_before(struct translator *t, const struct x86_insn *i);
 void lockstep_behind(struct translator *t, const struct x86_insn *i);
 void lockstep_leave(struct translator *t, int r);
 

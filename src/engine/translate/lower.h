@@ -44,6 +44,7 @@ struct lower {
     unsigned offset, next; /* in the page: of it, behind it */
     unsigned index;        /* in the block */
     enum copy copy;
+    bool lazy; /* there is no COPY_SLOW: where COPY_QUICK can't go on it leaves */
     i32 place;                  /* its operand is at [T0 + place] once it was checked */
     i8 in_t0;                   /* the group whose lowest address T0 holds, or -1 */
     i32 bias;                   /* what lower_offset() adds */
@@ -90,9 +91,18 @@ struct lower {
     struct {
         u8 *site;
         i64 target; /* offset from the page */
+        u32 name;   /* of the instruction that branches */
         u8 env;
         bool flags_saved;
     } exit[EXITS_MAX];
+    /* Far branches: what leaves when the page is another one. */
+    unsigned fars;
+    struct {
+        u8 *site[2], *jump; /* open, of the branch itself */
+        unsigned offset;    /* of the target in its page */
+        u32 name;
+        u8 env;
+    } far[EXITS_MAX];
 };
 
 static inline bool is_in_page(i64 offset)
@@ -199,7 +209,11 @@ u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 
 /* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in
  * flags_check. */
-void lower_indirect(struct lower *l);
+void lower_indirect(struct lower *l, u32 name);
+/* To an offset from the page, which may be in another one: name is of the instruction. */
+void lower_far(struct lower *l, i64 target, u8 env, u32 name);
+/* Behind the block. */
+void lower_emit_fars(struct lower *l);
 void lower_goto(struct lower *l, i64 target, int cc);
 
 #endif

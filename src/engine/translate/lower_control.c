@@ -3,21 +3,93 @@
  * of it they look their target up, because the next page may be another one tomorrow. */
 #include "engine/translate/lower.h"
 
-void lower_indirect(struct lower *l)
+static void note_branch(struct lower *l, u32 name)
 {
-    struct emit *e = &l->e;
+    emit_state(&l->e, 0, 0xc7, 0, AT(last_indirect));
+    emit32(&l->e, name);
+}
+
+void lower_indirect(struct lower *l, u32 name)
+{
     l->flags_live = true;
     lower_spoil_flags(l);
-    emit_state(e, 0, 0xc7, 0, AT(last_indirect));
-    emit32(e, callout_name(l->t, l->bound, l->offset));
-    emit_through_table(e);
+    note_branch(l, name);
+    emit_through_table(&l->e);
+}
+
+/* A target whose instruction may go on in another page is looked up each time. */
+static bool is_whole(i64 target)
+{
+    return (target & (PAGE_SIZE - 1)) + X86_MAX_INSN <= PAGE_SIZE;
+}
+
+/* T0 = linear page of the target. It is compared with the page that the table has there, and that
+ * one's number with the physical page that the branch was joined to: both are patched. */
+static void emit_far(struct lower *l, unsigned n, bool user)
+{
+    struct emit *e = &l->e;
+    i32 table = AT(far) + (user ? (i32)sizeof l->t->far[0] : 0);
+    _Static_assert(sizeof(struct far_page) == 16, "see the shift and mask");
+    EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x08, 0x41, 0x81,
+         0xe3); /* mov r11d, r10d; shr 8; and */
+    emit32(e, ((1u << FAR_BITS) - 1) << 4);
+    emit_table(e, 0x3b, T0, 0, table + (i32)offsetof(struct far_page, linear));
+    l->far[n].site[0] = emit_jcc_open(e, CC_NE);
+    emit_table(e, 0x81, 7, 0, table + (i32)offsetof(struct far_page, number)); /* cmp [..], imm32 */
+    emit32(e, FAR_NOWHERE);
+    l->far[n].site[1] = emit_jcc_open(e, CC_NE);
+    emit_store(e, T0, AT(page));
+    l->far[n].jump = emit_jump_open(e);
+}
+_Static_assert(offsetof(struct translator, page) > 127, "see FAR_NUMBER");
+
+void lower_far(struct lower *l, i64 target, u8 env, u32 name)
+{
+    i64 page = target & ~(i64)(PAGE_SIZE - 1);
+    emit_load(&l->e, T0, AT(page));
+    if (!is_whole(target)) {
+        lower_sum(l, T0, T0, (i32)target);
+        lower_indirect(l, name);
+        return;
+    }
+    l->flags_live = true;
+    lower_spoil_flags(l);
+    if (page)
+        lower_sum(l, T0, T0, (i32)page);
+    unsigned n = l->fars++;
+    l->far[n].offset = (unsigned)(target - page);
+    l->far[n].name = name;
+    l->far[n].env = env;
+    emit_far(l, n, env >> ENV_CPL_SHIFT == 3);
+}
+
+void lower_emit_fars(struct lower *l)
+{
+    struct emit *e = &l->e;
+    struct translator *t = l->t;
+    for (unsigned n = 0; n < l->fars; n++) {
+        t->links[t->link_count] = (struct link){.site = l->far[n].jump, .env = l->far[n].env};
+        for (unsigned k = 0; k < 2; k++)
+            emit_land(e, l->far[n].site[k]);
+        emit_land(e, l->far[n].jump);
+        note_branch(l, l->far[n].name);
+        lower_sum(l, T0, T0, (i32)l->far[n].offset);
+        EMIT(e, 0x41, 0xbb); /* mov r11d, imm32 */
+        emit32(e, t->link_count++);
+        emit_jump(e, t->exit_far);
+    }
 }
 
 /* A direct branch; cc < 0: always taken. */
 void lower_goto(struct lower *l, i64 target, int cc)
 {
-    if (cc >= 0 || is_in_page(target))
-        lower_use_flags(l);
+    u32 name = callout_name(l->t, l->bound);
+    if (cc < 0 && !is_in_page(target)) {
+        lower_far(l, target, l->env, name);
+        return;
+    }
+    lower_use_flags(l);
+    l->exit[l->exits].name = name;
     l->exit[l->exits].env = l->env;
     l->exit[l->exits].flags_saved = l->flags_saved;
     l->exit[l->exits].site = cc < 0 ? emit_jump_open(&l->e) : emit_jcc_open(&l->e, (unsigned)cc);
@@ -59,7 +131,6 @@ static void check_canonical(struct lower *l)
 
 static bool call(struct lower *l, bool direct, i64 target)
 {
-    bool near = direct && is_in_page(target);
     if (!direct) {
         load_target(l);
         if (l->word == 8)
@@ -67,14 +138,12 @@ static bool call(struct lower *l, bool direct, i64 target)
         emit_store(&l->e, T0, AT(target));
     }
     push_return(l);
-    if (near) {
+    if (direct) {
         lower_goto(l, target, -1);
         return true;
     }
-    emit_load(&l->e, T0, direct ? AT(page) : AT(target));
-    if (direct)
-        lower_sum(l, T0, T0, (i32)target);
-    lower_indirect(l);
+    emit_load(&l->e, T0, AT(target));
+    lower_indirect(l, callout_name(l->t, l->bound));
     return true;
 }
 
@@ -84,7 +153,7 @@ static bool jump(struct lower *l, bool direct, i64 target)
         lower_goto(l, target, -1);
     } else {
         load_target(l);
-        lower_indirect(l);
+        lower_indirect(l, callout_name(l->t, l->bound));
     }
     return true;
 }
@@ -94,7 +163,7 @@ static bool ret(struct lower *l)
     lower_stack_word(l, GUEST_SP, 0, X86_READ);
     emit_guest(&l->e, lower_w(l), 0x8b, T0, l->place);
     lower_sum(l, GUEST_SP, GUEST_SP, (i32)(l->word + (l->i->off_imm ? (u16)l->i->imm : 0)));
-    lower_indirect(l);
+    lower_indirect(l, callout_name(l->t, l->bound));
     return true;
 }
 

@@ -171,7 +171,7 @@ void lower_add_base(struct lower *l)
 void lower_slow_at(struct lower *l, u8 *site)
 {
     l->slow[l->slows++] = (struct slow){.site = site,
-                                        .name = callout_name(l->t, l->bound, l->offset),
+                                        .name = callout_name(l->t, l->bound),
                                         .index = (u8)l->index,
                                         .flags_saved = l->flags_saved};
 }

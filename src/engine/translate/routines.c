@@ -114,6 +114,16 @@ static const u8 *emit_exit(struct emit *e, enum exit_kind kind, const u8 *common
     return here;
 }
 
+/* From where branches through the table, and far ones, left them. */
+static void restore_checked_flags(struct emit *e)
+{
+    emit_move(e, T1, X86_RAX);
+    emit8(e, 0x0f);
+    emit_state(e, 0, 0xb7, X86_RAX, AT(flags_check));
+    EMIT(e, 0x04, 0x7f, 0x9e);
+    emit_move(e, X86_RAX, T1);
+}
+
 void translate_routines(struct translator *t)
 {
     struct emit e = {t->code.rw, t->code.rx - t->code.rw};
@@ -127,14 +137,18 @@ void translate_routines(struct translator *t)
     emit_return(&e);
     t->exit_link = emit_exit(&e, EXIT_LINK, emit_rx(&e, leave));
     t->exit_at = emit_exit(&e, EXIT_AT, emit_rx(&e, leave));
+    u8 *far = e.p;
+    emit_store(&e, T1, AT(target));
+    restore_checked_flags(&e);
+    emit_exit(&e, EXIT_FAR, emit_rx(&e, leave));
+    t->exit_far = emit_rx(&e, far);
     u8 *jump = e.p;
-    emit_move(&e, T1, X86_RAX); /* flags from where lower_indirect() left them */
-    emit8(&e, 0x0f);
-    emit_state(&e, 0, 0xb7, X86_RAX, AT(flags_check));
-    EMIT(&e, 0x04, 0x7f, 0x9e);
-    emit_move(&e, X86_RAX, T1);
+    restore_checked_flags(&e);
     emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
     t->exit_jump = emit_rx(&e, jump);
+    t->exit_slow = emit_rx(&e, e.p);
+    emit_store(&e, T1, AT(target));
+    emit_exit(&e, EXIT_SLOW, emit_rx(&e, leave));
     slot_routines(t, &e);
-    t->code_first = t->code_at = (u8 *)align_up((u64)(uintptr_t)e.p, 64);
+    t->code_first = (u8 *)align_up((u64)(uintptr_t)e.p, 64);
 }

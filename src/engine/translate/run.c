@@ -2,6 +2,7 @@
 /* The loop between translations: finds blocks, runs them by what they have, translates hot ones,
  * joins translations to each other. All of it on the vCPU's own thread. */
 #include "engine/translate/lockstep.h"
+#include "base/mem.h"
 #include "engine/translate/lower.h"
 #include "isa/x86/exec/place.h"
 #include "isa/x86/exec/vector.h"
@@ -48,6 +49,33 @@ static u64 context_of(const struct translator *t, u8 env)
     return t->soft.epoch << 8 | env;
 }
 
+static void forget_far_pages(struct translator *t, unsigned user)
+{
+    for (unsigned k = 0; k < t->far_used[user]; k++)
+        t->far[user][t->far_slot[user][k]].linear = FAR_NONE;
+    t->far_used[user] = 0;
+}
+
+static void note_far_page(struct translator *t, unsigned user, u64 linear, u64 pa)
+{
+    u64 k = linear >> 12 & mask_low(FAR_BITS);
+    struct far_page *f = &t->far[user][k];
+    if (f->linear == FAR_NONE)
+        t->far_slot[user][t->far_used[user]++] = (u16)k;
+    *f = (struct far_page){linear & ~(u64)(PAGE_SIZE - 1), pa >> 12};
+}
+
+/* Before translated code runs on. */
+static void set_context(struct translator *t, u8 env)
+{
+    unsigned user = env >> ENV_CPL_SHIFT == 3;
+    t->context = context_of(t, env);
+    if (t->far_epoch[user] != t->soft.epoch) {
+        forget_far_pages(t, user);
+        t->far_epoch[user] = t->soft.epoch;
+    }
+}
+
 /* --- Flags between cpu->s.rflags and AH, AL of LAHF, SETO --- */
 
 static void flags_out(struct translator *t)
@@ -91,7 +119,7 @@ static enum callout_end go_on(struct translator *t, int r)
         !soft_is_quiet(sv) || !x86_canonical(cpu->s.rip))
         return CALLOUT_LEAVE;
     soft_context_update(sv);
-    t->context = context_of(t, environment(cpu));
+    set_context(t, environment(cpu));
     flags_in(t);
     t->flags_check = t->flags;
     translate_settle(t);
@@ -103,14 +131,13 @@ int translate_callout(struct translator *t, u32 name)
 {
     struct soft *sv = &t->soft;
     struct x86_cpu *cpu = &sv->cpu;
-    const struct x86_insn *i =
-        (const struct x86_insn *)(const void *)(sv->arena.base + (u64)(name >> 12) * 64);
+    const struct x86_insn *i = named_insn(t, name);
     bool vectors = cpu->vector_live;
     u64 kills = sv->kills;
     flags_out(t);
     if (unlikely(t->lockstep))
-        lockstep_before(t, i, name & (PAGE_SIZE - 1));
-    cpu->fault_rip = t->page + (name & (PAGE_SIZE - 1));
+        lockstep_before(t, i);
+    cpu->fault_rip = t->page + i->at;
     cpu->s.rip = (cpu->fault_rip + i->len) & cpu->rip_mask;
     int r = i->exec(cpu, i);
     cpu->retired++;
@@ -152,14 +179,16 @@ int translate_refill(struct translator *t, u64 lin, u32 refill)
 static int redo_branch(struct translator *t)
 {
     struct x86_cpu *cpu = &t->soft.cpu;
-    const struct x86_insn *i =
-        (const struct x86_insn *)(const void *)(t->soft.arena.base +
-                                                (u64)(t->last_indirect >> 12) * 64);
+    const struct x86_insn *i = named_insn(t, t->last_indirect);
+    if (!(x86_forms[i->form].flags & X86_F_BRANCH)) { /* code went on to there */
+        cpu->s.rip = t->arg;
+        return X86_BRANCH;
+    }
     if (i->op == X86_OP_RET)
         cpu->s.gpr[X86_RSP] -= 8 + (i->off_imm ? (u16)i->imm : 0);
     else if (i->op == X86_OP_CALL)
         cpu->s.gpr[X86_RSP] += 8;
-    cpu->fault_rip = t->page + (t->last_indirect & (PAGE_SIZE - 1));
+    cpu->fault_rip = t->page + i->at;
     cpu->s.rip = cpu->fault_rip + i->len;
     int r = i->exec(cpu, i);
     if (r == X86_EXCEPTION || r == X86_INTERCEPT)
@@ -176,26 +205,51 @@ static void patch_jump(struct translator *t, const u8 *at, const u8 *to)
     *rw = 0xe9;
 }
 
-/* Jumps into it lead out from now on. */
-static void disable(struct translator *t, const struct translation *tr)
+static struct replaced *replaced_slot(struct translator *t, const struct block *b)
 {
+    return &t->replaced[(b->pa ^ b->pa >> REPLACED_BITS) & mask_low(REPLACED_BITS)];
+}
+
+/* Jumps into b's translation lead out from now on. */
+static void disable(struct translator *t, struct block *b)
+{
+    struct translation *tr = b->translation;
     patch_jump(t, tr->entry, tr->dead);
     patch_jump(t, tr->entry_poll, tr->dead);
     patch_jump(t, tr->entry_indirect, t->exit_jump);
+    patch_jump(t, tr->entry_far, tr->dead_far);
+    *replaced_slot(t, b) = (struct replaced){tr, b->pa, b->key};
+    b->translation = NULL;
+}
+
+/* Jumps into what b's translation takes the place of lead to it. */
+static void replace(struct translator *t, const struct block *b)
+{
+    const struct translation *tr = b->translation;
+    struct replaced *r = replaced_slot(t, b);
+    if (!r->translation || r->pa != b->pa || r->key != b->key || r->translation->env != tr->env ||
+        b->second_page)
+        return;
+    patch_jump(t, r->translation->entry, tr->entry);
+    patch_jump(t, r->translation->entry_poll, tr->entry_poll);
+    patch_jump(t, r->translation->entry_indirect, tr->entry_indirect);
+    patch_jump(t, r->translation->entry_far, tr->entry_far);
+    r->translation = NULL;
 }
 
 void translate_killed(struct soft *sv, struct block *b)
 {
     if (b->translation)
-        disable(translator_of(sv), b->translation);
-    b->translation = NULL;
+        disable(translator_of(sv), b);
 }
 
 void translate_emptied(struct soft *sv)
 {
     struct translator *t = translator_of(sv);
-    t->code_at = t->code_first;
+    t->code_next = t->code_first;
+    t->code_main = t->code_rest = (struct code_part){t->code_first, t->code_first};
     t->link_count = 0;
+    mem_fill(t->replaced, 0, sizeof t->replaced);
     t->kind = EXIT_RESULT; /* nothing to join */
     for (unsigned k = 0; k < ARRAY_LEN(t->indirect); k++)
         t->indirect[k].host = t->exit_jump;
@@ -203,10 +257,21 @@ void translate_emptied(struct soft *sv)
 
 /* --- Finding the way --- */
 
-static bool has_room(const struct translator *t)
+static bool part_has_room(struct translator *t, struct code_part *p)
 {
+    if (likely(p->end - p->at >= BLOCK_CODE_MAX))
+        return true;
     u64 size = MIN((u64)t->code.size, cache_translation_share(&t->soft));
-    return (u64)(t->code_at - t->code.rw) + BLOCK_CODE_MAX <= size &&
+    if ((u64)(t->code_next - t->code.rw) + CODE_CHUNK > size)
+        return false;
+    *p = (struct code_part){t->code_next, t->code_next + CODE_CHUNK};
+    t->code_next = p->end;
+    return true;
+}
+
+static bool has_room(struct translator *t)
+{
+    return part_has_room(t, &t->code_main) && part_has_room(t, &t->code_rest) &&
            t->link_count + EXITS_MAX <= LINKS_MAX;
 }
 
@@ -230,11 +295,12 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
     if (++b->heat < t->hot || is_untranslatable(t, b, env))
         return NULL;
     b->heat = 0;
-    if (b->translation) {
-        disable(t, b->translation);
-    }
+    if (b->translation)
+        disable(t, b);
     x86_vector_release(&t->soft.cpu);
     b->translation = translate_block(t, b, env);
+    if (b->translation)
+        replace(t, b);
     return b->translation;
 }
 
@@ -244,6 +310,19 @@ static void remember(struct translator *t, u64 rip, const struct translation *tr
         (struct indirect){.host = tr->entry_indirect, .rip = rip, .context = t->context};
 }
 
+/* A far branch that came out: the page it leads to, and the code there. */
+static void join_far(struct translator *t, const struct block *b, const struct translation *tr,
+                     u64 rip)
+{
+    const struct link *k = &t->links[t->target];
+    u64 number = b->pa >> 12;
+    if (tr->env != k->env || b->second_page || number > INT32_MAX)
+        return;
+    note_far_page(t, tr->env >> ENV_CPL_SHIFT == 3, rip, b->pa);
+    store32(k->site - FAR_NUMBER, (u32)number);
+    patch_rel32(k->site, k->site - t->code.rw + t->code.rx, tr->entry_far);
+}
+
 /* Joins the branch that came out to b, if that is where it still leads. */
 static void join(struct translator *t, const struct block *b, const struct translation *tr, u64 rip)
 {
@@ -251,12 +330,30 @@ static void join(struct translator *t, const struct block *b, const struct trans
         return; /* one translation at a time */
     if (t->kind == EXIT_JUMP) {
         remember(t, rip, tr);
+    } else if (t->kind == EXIT_FAR) {
+        join_far(t, b, tr, rip);
     } else if (t->kind == EXIT_LINK) {
         const struct link *k = &t->links[t->arg];
         if (b->pa == k->pa && tr->env == k->env && !b->second_page)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
                         k->backward ? tr->entry_poll : tr->entry);
     }
+}
+
+/* Accesses that share a check are not in one page that may be accessed: the rest of the block is
+ * interpreted. A block that this happens to often gets a copy for it. */
+static int run_slow(struct translator *t)
+{
+    struct soft *sv = &t->soft;
+    struct block *b = (struct block *)(void *)(sv->arena.base + t->target);
+    const struct x86_insn *i = named_insn(t, (u32)t->arg);
+    if (b->translation && ++b->heat >= SLOW_RUNS_MAX) {
+        disable(t, b);
+        b->crosses = true;
+        b->heat = (u16)t->hot;
+    }
+    sv->cpu.s.rip = t->page + i->at;
+    return soft_interpret_from(sv, i);
 }
 
 /* Runs translated code from b on; enum x86_result. t->kind says how it came out. */
@@ -268,12 +365,14 @@ static int run_native(struct translator *t, const struct translation *tr)
     translate_settle(t);
     t->entries++;
     t->enter(t, tr->entry);
+    t->came_out[t->kind]++;
     if (t->kind == EXIT_RESULT)
         return (int)t->result;
     flags_out(t);
     switch (t->kind) {
     case EXIT_LINK: cpu->s.rip = t->page + (u64)(i64)t->links[t->arg].delta; break;
     case EXIT_AT: cpu->s.rip = t->page + t->arg; break;
+    case EXIT_SLOW: return run_slow(t);
     default:
         if (unlikely(!x86_canonical(t->arg)))
             return redo_branch(t);
@@ -306,7 +405,7 @@ int translate_blocks(struct soft *sv)
         u8 env = environment(cpu);
         struct translation *tr = ready(t, b, env);
         if (tr) {
-            t->context = context_of(t, env);
+            set_context(t, env);
             join(t, b, tr, cpu->s.rip);
             r = unlikely(t->lockstep) ? lockstep_run(t, b, tr, run_native) : run_native(t, tr);
         } else {

@@ -29,12 +29,14 @@ struct group {
     i64 low, high;   /* displacements: of all, from that one */
     u8 align, leader, which, count;
     bool write;
+    u32 exits; /* of the block when its first access was done */
 };
 
 struct sharing {
     unsigned word; /* bytes of an address; sums of 4 bytes wrap, but not inside a page */
     struct value value[VALUES];
     u32 next_id;
+    u32 exits;             /* places so far where a block may be left: branches, accesses */
     u32 renewed;           /* registers that got another id by the running instruction */
     unsigned groups, open; /* those before `open` ended with a callout */
     struct group group[CHECK_GROUPS_MAX];
@@ -238,8 +240,18 @@ static bool place_of(const struct sharing *s, const struct x86_insn *i, const st
     return true;
 }
 
-static bool joins(const struct group *g, const struct place *p, const struct access *a)
+/* A check for writing marks the page as dirty, which must not happen when the block is left before
+ * the store: a group of reads takes a store only if nothing between them can fault or branch. */
+static bool may_store(const struct sharing *s, const struct group *g)
 {
+    return g->write || g->exits == s->exits;
+}
+
+static bool joins(const struct sharing *s, const struct group *g, const struct place *p,
+                  const struct access *a)
+{
+    if (a->write && !may_store(s, g))
+        return false;
     i64 from = p->disp - g->at.disp;
     i64 low = MIN(g->low, from), high = MAX(g->high, from + (i64)a->size);
     if (g->at.base != p->base || g->at.index != p->index || g->at.scale != p->scale ||
@@ -253,13 +265,18 @@ static void add(struct lower *l, struct sharing *s, const struct place *p, unsig
 {
     struct access *a = &l->access[k][n];
     unsigned g = s->open;
-    while (g < s->groups && !joins(&s->group[g], p, a))
+    while (g < s->groups && !joins(s, &s->group[g], p, a))
         g++;
     if (g == s->groups) {
+        s->exits++;
         if (g == CHECK_GROUPS_MAX)
             return;
-        s->group[s->groups++] = (struct group){
-            .at = *p, .high = a->size, .align = (u8)a->align, .leader = (u8)k, .which = (u8)n};
+        s->group[s->groups++] = (struct group){.at = *p,
+                                               .high = a->size,
+                                               .align = (u8)a->align,
+                                               .leader = (u8)k,
+                                               .which = (u8)n,
+                                               .exits = s->exits};
     }
     struct group *to = &s->group[g];
     a->group = (i8)g;
@@ -335,8 +352,13 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
             continue;
         }
         for (unsigned n = 0; n < ACCESSES; n++)
-            if (l->access[k][n].size && place_of(&s, &insn[k], &l->access[k][n], next, &p))
-                add(l, &s, &p, k, n);
+            if (l->access[k][n].size) {
+                if (place_of(&s, &insn[k], &l->access[k][n], next, &p))
+                    add(l, &s, &p, k, n);
+                else
+                    s.exits++;
+            }
+        s.exits += insn[k].op == X86_OP_JCC || insn[k].op == X86_OP_DIV || insn[k].op == X86_OP_IDIV;
         s.renewed = 0;
         if (!follow_values(&s, &insn[k], next))
             forget_written(&s, &insn[k]);

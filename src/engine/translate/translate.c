@@ -47,7 +47,10 @@ static int make_code(struct translator *t, struct err *e)
     if (r)
         return r;
     t->links = mem_alloc_array(LINKS_MAX, sizeof *t->links);
-    if (!t->links) {
+    t->scratch = mem_alloc(BLOCK_CODE_MAX);
+    if (!t->links || !t->scratch) {
+        mem_free(t->links);
+        mem_free(t->scratch);
         os_code_destroy(&t->code);
         return err_set(e, -ENOMEM, "making the translator: out of memory");
     }
@@ -55,8 +58,17 @@ static int make_code(struct translator *t, struct err *e)
     t->refill = translate_refill;
     t->hot = HOT;
     translate_routines(t);
+    for (unsigned k = 0; k < 1u << FAR_BITS; k++)
+        t->far[0][k].linear = t->far[1][k].linear = FAR_NONE;
     translate_emptied(&t->soft);
     return 0;
+}
+
+static void free_code(struct translator *t)
+{
+    mem_free(t->links);
+    mem_free(t->scratch);
+    os_code_destroy(&t->code);
 }
 
 static int translate_vcpu_init(struct vcpu *v, struct err *e)
@@ -72,8 +84,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
             t->hot = 1;
             r = lockstep_create(t, e);
             if (r) {
-                mem_free(t->links);
-                os_code_destroy(&t->code);
+                free_code(t);
             }
         }
         if (r == 0)
@@ -89,8 +100,7 @@ static void translate_vcpu_fini(struct vcpu *v)
     struct translator *t = v->engine;
     lockstep_destroy(t);
     soft_vcpu_fini(&t->soft);
-    mem_free(t->links);
-    os_code_destroy(&t->code);
+    free_code(t);
     mem_free(memory_of(t));
 }
 

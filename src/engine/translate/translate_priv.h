@@ -16,8 +16,12 @@ enum {
     T1 = X86_R11,               /* scratch */
     GUEST_SP = X86_R15,         /* where the guest's rsp is */
     LOW_STACK = 64 * 1024,      /* below the struct */
-    BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed */
-    LINKS_MAX = 1 << 19,
+    BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed, nor the rest of it */
+    CODE_CHUNK = 256 * 1024,
+    REPLACED_BITS = 10,
+    SLOW_RUNS_MAX = 16, /* failed checks of a block that make a slow copy worth having */
+    LINKS_MAX = 1 << 20,
+    FAR_BITS = 12,       /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
     CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
     HOT = 12,              /* runs before a block is translated */
@@ -29,6 +33,9 @@ enum exit_kind {
     EXIT_AT,     /* at a block's start: arg is its offset from the code page */
     EXIT_JUMP,   /* an indirect branch that found nothing: arg is the target */
     EXIT_RESULT, /* a callout ended the block: result */
+    EXIT_FAR,    /* a far branch found another page, or none: arg is its target, target its link */
+    EXIT_SLOW,   /* a shared check failed before the instruction named by arg: target is its block */
+    EXIT_KINDS
 };
 
 /* How translated code goes on after a callout. */
@@ -73,22 +80,43 @@ struct translation {
     const u8 *entry;      /* for links forward */
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
-    const u8 *dead; /* leaves at the block's start */
+    const u8 *entry_far; /* of which the flags are in flags_check, and the page is known */
+    const u8 *dead, *dead_far; /* leave at the block's start; flags as for entry_far */
     const u8 *end;
+    const u8 *rest, *rest_end; /* what seldom runs */
     u8 env;
     bool sensitive;  /* it holds instructions of X86_CLASS_SENSITIVE */
     bool vectors;    /* ... that use vector or x87 state */
     bool flags_live; /* it uses arithmetic flags from before it */
 };
 
-/* A direct branch inside a page, from its jump instruction to its target. */
+/* A translation that is not used any more, though branches still lead to it: from where its entries
+ * were to the way out, until the same code is translated again. */
+struct replaced {
+    struct translation *translation; /* NULL: none */
+    u64 pa, key;
+};
+
+/* A direct branch, from its jump instruction to its target. One inside a page may go wherever that
+ * page's translations are. A far one has looked before whether its target's page is the physical
+ * one that it was patched for. */
 struct link {
     u8 *site;  /* of the rel32 to patch */
-    u64 pa;    /* physical address of the target */
-    i32 delta; /* of the target from the linear address of the code page */
+    u64 pa;    /* physical address of the target; of a far one: unused */
+    i32 delta; /* of the target from the linear address of the code page; likewise */
     u8 env;
     bool backward;
 };
+
+/* Number of the physical page of a far branch that was not joined yet; the number's place before
+ * the link's rel32: it, JNE, the store of the page, and the opcode of the jump. */
+enum { FAR_NOWHERE = -1, FAR_NUMBER = 4 + 6 + 8 + 1 };
+
+/* The code pages that far branches found, by linear page. */
+struct far_page {
+    u64 linear, number; /* of its physical page */
+};
+enum { FAR_NONE = 1 }; /* linear, while there is none: not the address of a page */
 
 /* Where an indirect branch may go; valid when rip and context are the same. */
 struct indirect {
@@ -128,22 +156,35 @@ struct translator {
     int (*callout)(struct translator *, u32);
     int (*refill)(struct translator *, u64, u32);
 
-    u64 translations, code_bytes, entries; /* made; of host code; runs from outside */
+    /* Made; bytes of host code, and of what seldom runs; runs from outside. */
+    u64 translations, code_bytes, code_rest_bytes, entries;
+    u64 came_out[EXIT_KINDS];              /* by enum exit_kind */
     u64 given_up[GIVE_UP_COUNT];           /* by enum give_up */
     u64 calls[X86_OP_COUNT];               /* callouts */
 
     struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
     unsigned hot;              /* runs before a block is translated */
 
+    /* Code memory, by its writable mapping. What seldom runs is kept apart, chunk by chunk, so that
+     * what runs is close together: large programs wait for their instructions. */
     struct os_code code;
-    u8 *code_at;    /* next free byte, in code.rw */
-    u8 *code_first; /* behind the routines below */
+    struct code_part {
+        u8 *at, *end; /* of the chunk that is being filled */
+    } code_main, code_rest;
+    u8 *code_first, *code_next; /* the first chunk, behind the routines below; the next free one */
+    u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
     void (*enter)(struct translator *, const u8 *host);
-    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump;
+    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_slow;
     const u8 *fill_slot[SLOT_CLASSES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
     u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
     struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
+    struct replaced replaced[1 << REPLACED_BITS];
+    /* For the kernel, for user code: each of one number of soft.epoch. */
+    struct far_page far[2][1 << FAR_BITS];
+    u64 far_epoch[2];
+    unsigned far_used[2];
+    u16 far_slot[2][1 << FAR_BITS]; /* those in use */
     struct link *links;
     unsigned link_count;
     struct indirect indirect[1 << INDIRECT_BITS];
@@ -153,13 +194,16 @@ struct translator {
 #define AT(field) ((i32)offsetof(struct translator, field))
 #define AT_GPR(r) (AT(soft.cpu.s.gpr) + 8 * (i32)(r))
 
-/* An instruction as a callout names it: its place in the arena and its offset in the code page. */
-static inline u32 callout_name(const struct translator *t, const struct x86_insn *i,
-                               unsigned offset)
+/* An instruction as a callout names it: its place in the arena. */
+static inline u32 callout_name(const struct translator *t, const struct x86_insn *i)
 {
-    return (u32)((const u8 *)i - t->soft.arena.base) / 64 << 12 | offset;
+    return (u32)((u64)((const u8 *)i - t->soft.arena.base) / sizeof *i);
 }
-_Static_assert(ARENA_MAX / 64 <= 1 << 20, "the name of an instruction has 32 bits");
+static inline const struct x86_insn *named_insn(const struct translator *t, u32 name)
+{
+    return (const struct x86_insn *)(const void *)t->soft.arena.base + name;
+}
+_Static_assert(ARENA_MAX / 64 <= 1u << 31, "the name of an instruction is a positive number");
 
 /* routines.c: the code that all translations share. */
 void translate_routines(struct translator *t);

@@ -64,6 +64,7 @@ struct x86_insn {
     u8 map, opcode,
         modrm; /* map 0: one-byte, 1: 0F, 2: 0F38, 3: 0F3A, 5, 6: EVEX maps; 15: 3DNow! */
     u8 off_opcode, off_modrm, off_disp, off_imm; /* byte offsets in the encoding, 0 when absent */
+    u16 at; /* for an engine: where it lies in its page; 0 from the decoder */
 };
 _Static_assert(sizeof(struct x86_insn) == 64, "an instruction is one cache line");
 
