@@ -363,6 +363,14 @@ static struct block *look_up(struct soft *sv, u64 lin, u64 pa)
     return NULL;
 }
 
+struct block *block_at(struct soft *sv, u64 pa)
+{
+    for (struct block *b = *hash_chain(sv, pa, sv->key); b; b = b->hash_next)
+        if (b->pa == pa && b->key == sv->key && !b->second_page)
+            return b;
+    return NULL;
+}
+
 struct block *block_find(struct soft *sv, int *result)
 {
     struct x86_cpu *cpu = &sv->cpu;

@@ -45,6 +45,7 @@ struct block {
     /* For the engine: how often it ran before it was worth more than decoding, or its translation
      * before that was not good enough. */
     u16 heat;
+    u8 ways;
     bool crosses; /* what it accesses is often in two pages, or none that can be accessed */
     u64 pa;          /* of its first byte */
     u64 second_page; /* physical page where its only instruction goes on; 0: it does not */
@@ -171,6 +172,8 @@ extern const struct x86_ops soft_world;
 /* block.c: the block at cs:rip, decoding it if needed. NULL: *result is X86_EXCEPTION, or X86_OK
  * when this instruction must go through x86_step(). */
 struct block *block_find(struct soft *sv, int *result);
+/* The block that begins there, for the running context; NULL: none, or one that crosses a page. */
+struct block *block_at(struct soft *sv, u64 pa);
 /* Drops blocks that overlap the granules of [start, start+size); true when there were any. */
 bool block_drop_range(struct soft *sv, u64 start, u64 size);
 void block_drop_all(struct soft *sv);

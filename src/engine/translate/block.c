@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Translating one decoded block. Its code depends on the offset in the page, never on the linear
- * address, so that all processes that map the page share it. Layout: the way in for indirect
- * branches, the poll for branches backward, the block; and in another part of code memory struct
+ * address, so that all processes that map the page share it. Layout: the ways
+ * into the block (ways.c) and the block; and in another part of code memory struct
  * translation, the slow copy, callouts and open exits. */
 #include "engine/translate/lower.h"
 
@@ -61,8 +61,10 @@ static void give_up(struct lower *l)
 static void lower_one(struct lower *l)
 {
     unsigned first = l->slows;
+    bool branched = lower_control(l);
+    l->ended = branched && l->i->op != X86_OP_JCC;
     bool done =
-        lower_control(l) || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
+        branched || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
     l->called_out[l->index] = !done; /* nothing is shared over the system's instructions either */
     if (!done && !lower_system(l))
         give_up(l);
@@ -70,7 +72,7 @@ static void lower_one(struct lower *l)
         l->flags_saved = false;
     if (l->copy == COPY_SLOW && !l->is_last && l->flags_saved) {
         if (l->live_after)
-            lower_restore_flags(l);
+            emit_restore_flags(&l->e);
         l->flags_saved = false;
     }
     for (unsigned k = first; k < l->slows; k++) {
@@ -119,21 +121,9 @@ static void emit_slows(struct lower *l)
         }
         emit_callout(l, s->name);
         if (s->resume_saved)
-            lower_save_flags(l);
+            emit_save_flags(&l->e);
         emit_jump(&l->e, emit_rx(&l->e, s->resume));
     }
-}
-
-/* Open jumps of the ways into a block: to where its poll is past, and out when a request is there.
- */
-struct ways_in {
-    u8 *past_poll, *wanted_indirect, *wanted_poll;
-};
-
-static void emit_set_arg(struct emit *e, u32 arg)
-{
-    EMIT(e, 0x49, 0xc7, 0xc2); /* mov r10, simm32 */
-    emit32(e, arg);
 }
 
 static void emit_exits(struct lower *l)
@@ -156,61 +146,6 @@ static void emit_exits(struct lower *l)
             lower_far(l, target, l->exit[k].env, l->exit[k].name);
         }
     }
-}
-
-/* To the block's start by exit_at. */
-static void emit_leave(struct lower *l, unsigned offset, bool flags_saved)
-{
-    if (flags_saved)
-        lower_restore_flags(l);
-    emit_set_arg(&l->e, offset);
-    emit_jump(&l->e, l->t->exit_at);
-}
-
-static u8 *emit_poll_open(struct lower *l)
-{
-    emit_state(&l->e, 0, 0x83, 7, AT(soft.cpu.request)); /* cmp dword [..], 0 */
-    emit8(&l->e, 0);
-    return emit_jcc_open(&l->e, CC_NE);
-}
-
-/* Is it the target that was looked up, in the running context? Then this is the page. The flags
- * are in flags_check. */
-static void emit_way_in(struct lower *l, struct translation *tr, unsigned offset, bool saved,
-                        struct ways_in *w)
-{
-    struct emit *e = &l->e;
-    emit_table(e, 0x3b, T0, 3, AT(indirect) + (i32)offsetof(struct indirect, rip));
-    emit_jcc(e, CC_NE, l->t->exit_jump);
-    emit_table(e, 0x8b, T1, 3, AT(indirect) + (i32)offsetof(struct indirect, context));
-    emit_state(e, REX_W, 0x3b, T1, AT(context));
-    emit_jcc(e, CC_NE, l->t->exit_jump);
-    emit_lea(e, REX_W, T0, T0, -(i32)offset);
-    emit_store(e, T0, AT(page));
-    tr->entry_far = emit_rx(e, e->p);
-    w->wanted_indirect = emit_poll_open(l);
-    if (l->flags_live && !saved)
-        lower_restore_flags(l);
-    w->past_poll = emit_jump_open(e);
-}
-
-/* The ways in for branches. saved: the block wants the flags in flags_check. */
-static void emit_entries(struct lower *l, struct translation *tr, bool saved, struct ways_in *w)
-{
-    emit_align(&l->e, LOOP_ALIGN);
-    tr->entry_poll = emit_rx(&l->e, l->e.p);
-    if (l->flags_live)
-        lower_save_flags(l);
-    w->wanted_poll = emit_poll_open(l);
-    if (l->flags_live && !saved)
-        lower_restore_flags(l);
-    u8 *past_save = saved ? emit_jump_open(&l->e) : NULL;
-    tr->entry = emit_rx(&l->e, l->e.p);
-    if (saved) {
-        lower_save_flags(l);
-        emit_land(&l->e, past_save);
-    }
-    emit_land(&l->e, w->past_poll);
 }
 
 /* live[k]: arithmetic flags that instruction k or a later one uses from before k. */
@@ -259,7 +194,10 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
         offset = l->next;
     }
     l->flags_live = live[count];
-    lower_goto(l, offset, -1);
+    if (l->ended)
+        emit8(&l->e, 0xcc); /* never reached: callouts of branches don't come back */
+    else
+        lower_goto(l, offset, -1);
 }
 
 /* COPY_SLOW comes first, because it shows what there is to share; without that it goes again. It
@@ -292,22 +230,23 @@ static struct translation *lower_block(struct lower *l, const struct x86_insn *i
 {
     struct translator *t = l->t;
     u32 live[BLOCK_INSNS_MAX + 1];
-    struct ways_in ways;
+    struct ways_in ways = {0};
     find_live(l, insn, count, live);
 
-    unsigned offset = l->b->pa & (PAGE_SIZE - 1);
     l->e.p = (u8 *)align_up((u64)(uintptr_t)t->code_rest.at, 8);
     struct translation *tr = (struct translation *)(void *)l->e.p;
     l->e.p += sizeof *tr;
     l->flags_live = live[0];
-    *tr = (struct translation){.env = l->env, .rest = emit_rx(&l->e, l->e.p)};
+    *tr = (struct translation){.env = l->env,
+                               .offset = (u16)(l->b->pa & (PAGE_SIZE - 1)),
+                               .flags_live = live[0] != 0,
+                               .rest = emit_rx(&l->e, l->e.p)};
     enum copy copy = lower_slow_copy(l, insn, bytes, count, live);
     switch_part(l, &t->code_rest, &t->code_main);
     l->flags_live = live[0];
     bool saved = l->flags_live && l->first_use == FLAGS_SPOILED;
-    tr->entry_indirect = emit_rx(&l->e, l->e.p);
-    emit_way_in(l, tr, offset, saved, &ways);
-    emit_entries(l, tr, saved, &ways);
+    tr->start = emit_rx(&l->e, l->e.p);
+    ways_emit(l, tr, saved, &ways);
     for (unsigned k = 0; k < count; k++) {
         tr->vectors |= uses_vectors(&insn[k]);
         tr->sensitive |= x86_forms[insn[k].form].cls == X86_CLASS_SENSITIVE;
@@ -320,16 +259,25 @@ static struct translation *lower_block(struct lower *l, const struct x86_insn *i
     emit_slows(l);
     emit_exits(l);
     lower_emit_fars(l);
-    emit_land(&l->e, ways.wanted_poll);
-    emit_leave(l, offset, live[0]);
-    emit_land(&l->e, ways.wanted_indirect);
-    tr->dead_far = emit_rx(&l->e, l->e.p);
-    emit_leave(l, offset, true);
-    tr->dead = emit_rx(&l->e, l->e.p);
-    emit_leave(l, offset, false);
+    ways_emit_out(l, tr, &ways);
     tr->rest_end = emit_rx(&l->e, l->e.p);
     t->code_rest.at = l->e.p;
     return tr;
+}
+
+/* How many instructions there are until one that another translation begins with: it is joined to,
+ * because the same code twice takes more than it gives. */
+static unsigned until_known(const struct lower *l, const struct x86_insn *insn, unsigned count)
+{
+    u64 pa = l->b->pa;
+    for (unsigned k = 0; k < count; k++) {
+        const struct block *b = k && !l->t->lockstep ? block_at(&l->t->soft, pa) : NULL;
+        if (b && b->translation && b->translation->env == l->entry_env &&
+            (b->ways & (WAY_NEAR | WAY_BACK)))
+            return k;
+        pa += insn[k].len;
+    }
+    return count;
 }
 
 struct translation *translate_block(struct translator *t, struct block *b, u8 env)
@@ -343,9 +291,10 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
         t->given_up[GIVE_UP_CHANGED]++;
         return NULL;
     }
+    count = until_known(&l, insn, count);
     struct translation *tr = lower_block(&l, insn, bytes, count);
     t->translations++;
-    t->code_bytes += (u64)(tr->end - tr->entry_indirect);
+    t->code_bytes += (u64)(tr->end - tr->start);
     t->code_rest_bytes += (u64)(tr->rest_end - (const u8 *)tr) - (u64)l.e.to_rx;
     if (unlikely(t->soft.svm->vm->config.trace.line))
         listing_trace(t, b, tr);

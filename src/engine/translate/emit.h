@@ -109,13 +109,17 @@ static inline void emit_guest(struct emit *e, unsigned w, unsigned opcode, unsig
     emit_modrm_memory(e, reg, T0, disp);
 }
 
-/* lea to, [base + disp32]; base is not rsp or r12 */
+/* lea to, [base + disp]; base is not rsp or r12 */
 static inline void emit_lea(struct emit *e, unsigned w, unsigned to, unsigned base, i32 disp)
 {
+    bool small = disp == (i8)disp;
     emit8(e, 0x40 | w | (to >> 3) << 2 | base >> 3);
     emit8(e, 0x8d);
-    emit8(e, 0x80 | (to & 7) << 3 | (base & 7));
-    emit32(e, (u32)disp);
+    emit8(e, (small ? 0x40 : 0x80) | (to & 7) << 3 | (base & 7));
+    if (small)
+        emit8(e, (u8)disp);
+    else
+        emit32(e, (u32)disp);
 }
 
 /* Jumps: to a known place; or open, giving the place of the rel32 for emit_land(). */
@@ -164,6 +168,12 @@ static inline void emit_through_table(struct emit *e)
     EMIT(e, 0x4e, 0x8d, 0x1c, 0x9d, 0, 0, 0, 0); /* lea r11, [r11 * 4] */
     EMIT(e, 0x42, 0xff, 0xa4, 0xdc);             /* jmp [rsp + r11 * 8 + disp32] */
     emit32(e, (u32)(AT(indirect) + (i32)offsetof(struct indirect, host)));
+}
+/* For exit_at and the like. */
+static inline void emit_set_arg(struct emit *e, u32 arg)
+{
+    EMIT(e, 0x49, 0xc7, 0xc2); /* mov r10, simm32 */
+    emit32(e, arg);
 }
 enum { CC_B = 2, CC_AE = 3, CC_E = 4, CC_NE = 5, CC_BE = 6, CC_A = 7 };
 

@@ -75,7 +75,7 @@ void listing_host(const struct translator *t, const struct translation *tr,
                   const struct vm_trace *to)
 {
     to->line(to->ctx, "host code:");
-    list_host(t, tr, tr->entry_indirect, tr->end, to);
+    list_host(t, tr, tr->start, tr->end, to);
     to->line(to->ctx, "what seldom runs:");
     list_host(t, tr, tr->rest, tr->rest_end, to);
 }

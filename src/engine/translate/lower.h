@@ -67,7 +67,7 @@ struct lower {
         u8 class;
     } miss[2 * BLOCK_INSNS_MAX];
     u32 live_after; /* flags that are used behind the running instruction */
-    bool is_last;
+    bool is_last, ended; /* by a branch that is always taken */
     enum { FLAGS_UNTOUCHED, FLAGS_SPOILED, FLAGS_USED } first_use; /* of flags from before it */
     bool flags_live;   /* a flag of before it is used later, or by itself */
     bool uses_flags;   /* it needs the host's flags to be the guest's */
@@ -158,8 +158,8 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
  * used later and not saved yet, and restored before the next instruction that needs them. */
 void lower_spoil_flags(struct lower *l);
 void lower_use_flags(struct lower *l);
-void lower_save_flags(struct lower *l);
-void lower_restore_flags(struct lower *l);
+void emit_save_flags(struct emit *e);
+void emit_restore_flags(struct emit *e);
 /* jcc to a callout of the running instruction. */
 void lower_slow(struct lower *l, unsigned cc);
 void lower_slow_at(struct lower *l, u8 *site);
@@ -182,6 +182,14 @@ bool lower_fields(const struct lower *l, bool vectors, struct gpr_fields *f);
  * operand in memory; 0: none. */
 bool lower_instruction(struct lower *l, const struct gpr_fields *f, unsigned size,
                        enum x86_access access, unsigned align);
+
+/* ways.c: the ways in that were seen, before the block; the ways out from them, behind it. saved:
+ * the block wants the flags in flags_check. */
+struct ways_in {
+    u8 *wanted_far, *wanted_back, *past_save; /* open jumps: of the polls, over the plain way in */
+};
+void ways_emit(struct lower *l, struct translation *tr, bool saved, struct ways_in *w);
+void ways_emit_out(struct lower *l, struct translation *tr, const struct ways_in *w);
 
 /* share.c: finds the accesses that share a check, and steady registers, from l->access and
  * l->called_out as COPY_SLOW left them; false when none share. */

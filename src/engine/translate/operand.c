@@ -23,21 +23,21 @@ void lower_set_gpr(struct lower *l, unsigned guest, unsigned host)
 }
 
 /* AH = SF ZF AF PF CF, AL = OF: the only way to keep flags that is not slow. T1 is used. */
-void lower_save_flags(struct lower *l)
+void emit_save_flags(struct emit *e)
 {
-    emit_move(&l->e, T1, X86_RAX);
-    EMIT(&l->e, 0x9f, 0x0f, 0x90, 0xc0, 0x66); /* lahf; seto al; mov [..], ax */
-    emit_state(&l->e, 0, 0x89, X86_RAX, AT(flags_check));
-    emit_move(&l->e, X86_RAX, T1);
+    emit_move(e, T1, X86_RAX);
+    EMIT(e, 0x9f, 0x0f, 0x90, 0xc0, 0x66); /* lahf; seto al; mov [..], ax */
+    emit_state(e, 0, 0x89, X86_RAX, AT(flags_check));
+    emit_move(e, X86_RAX, T1);
 }
 
-void lower_restore_flags(struct lower *l)
+void emit_restore_flags(struct emit *e)
 {
-    emit_move(&l->e, T1, X86_RAX);
-    emit8(&l->e, 0x0f); /* movzx eax, word [..] */
-    emit_state(&l->e, 0, 0xb7, X86_RAX, AT(flags_check));
-    EMIT(&l->e, 0x04, 0x7f, 0x9e); /* add al, 127; sahf */
-    emit_move(&l->e, X86_RAX, T1);
+    emit_move(e, T1, X86_RAX);
+    emit8(e, 0x0f); /* movzx eax, word [..] */
+    emit_state(e, 0, 0xb7, X86_RAX, AT(flags_check));
+    EMIT(e, 0x04, 0x7f, 0x9e); /* add al, 127; sahf */
+    emit_move(e, X86_RAX, T1);
 }
 
 void lower_spoil_flags(struct lower *l)
@@ -46,7 +46,7 @@ void lower_spoil_flags(struct lower *l)
         return;
     if (l->first_use == FLAGS_UNTOUCHED)
         l->first_use = FLAGS_SPOILED;
-    lower_save_flags(l);
+    emit_save_flags(&l->e);
     l->flags_saved = true;
 }
 
@@ -55,7 +55,7 @@ void lower_use_flags(struct lower *l)
     if (l->first_use == FLAGS_UNTOUCHED)
         l->first_use = FLAGS_USED;
     if (l->flags_saved && l->flags_live)
-        lower_restore_flags(l);
+        emit_restore_flags(&l->e);
     l->flags_saved = false;
 }
 

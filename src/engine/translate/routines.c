@@ -114,14 +114,27 @@ static const u8 *emit_exit(struct emit *e, enum exit_kind kind, const u8 *common
     return here;
 }
 
-/* From where branches through the table, and far ones, left them. */
-static void restore_checked_flags(struct emit *e)
+/* T0 = target: on to it, if it is in the wide table. */
+static void emit_wide(struct emit *e)
 {
-    emit_move(e, T1, X86_RAX);
-    emit8(e, 0x0f);
-    emit_state(e, 0, 0xb7, X86_RAX, AT(flags_check));
-    EMIT(e, 0x04, 0x7f, 0x9e);
-    emit_move(e, X86_RAX, T1);
+    _Static_assert(sizeof(struct indirect) == 32, "see the shift");
+    EMIT(e, 0x4d, 0x8b, 0xda, 0x49, 0xc1, 0xeb, INDIRECT_BITS); /* mov r11, r10; shr r11, imm8 */
+    EMIT(e, 0x45, 0x33, 0xda, 0x41, 0x81, 0xe3);                /* xor r11d, r10d; and r11d, */
+    emit32(e, (1u << WIDE_BITS) - 1);
+    EMIT(e, 0x41, 0xc1, 0xe3, 5); /* shl r11d, 5 */
+    emit_table(e, 0x3b, T0, 0, AT(wide) + (i32)offsetof(struct indirect, rip));
+    u8 *other = emit_jcc_open(e, CC_NE);
+    emit_store(e, X86_RAX, AT(target));
+    emit_table(e, 0x8b, X86_RAX, 0, AT(wide) + (i32)offsetof(struct indirect, context));
+    emit_state(e, REX_W, 0x3b, X86_RAX, AT(context));
+    emit_load(e, X86_RAX, AT(target));
+    u8 *old = emit_jcc_open(e, CC_NE);
+    EMIT(e, 0x49, 0x81, 0xe2); /* and r10, imm32 */
+    emit32(e, ~(u32)(PAGE_SIZE - 1));
+    emit_store(e, T0, AT(page));
+    emit_table(e, 0xff, 4, 0, AT(wide) + (i32)offsetof(struct indirect, host)); /* jmp */
+    emit_land(e, other);
+    emit_land(e, old);
 }
 
 void translate_routines(struct translator *t)
@@ -139,11 +152,12 @@ void translate_routines(struct translator *t)
     t->exit_at = emit_exit(&e, EXIT_AT, emit_rx(&e, leave));
     u8 *far = e.p;
     emit_store(&e, T1, AT(target));
-    restore_checked_flags(&e);
+    emit_restore_flags(&e); /* from where branches through the table, and far ones, left them */
     emit_exit(&e, EXIT_FAR, emit_rx(&e, leave));
     t->exit_far = emit_rx(&e, far);
     u8 *jump = e.p;
-    restore_checked_flags(&e);
+    emit_wide(&e);
+    emit_restore_flags(&e);
     emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
     t->exit_jump = emit_rx(&e, jump);
     t->exit_slow = emit_rx(&e, e.p);

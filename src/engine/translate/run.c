@@ -215,9 +215,12 @@ static void disable(struct translator *t, struct block *b)
 {
     struct translation *tr = b->translation;
     patch_jump(t, tr->entry, tr->dead);
-    patch_jump(t, tr->entry_poll, tr->dead);
-    patch_jump(t, tr->entry_indirect, t->exit_jump);
-    patch_jump(t, tr->entry_far, tr->dead_far);
+    if (tr->entry_poll)
+        patch_jump(t, tr->entry_poll, tr->dead);
+    if (tr->entry_far) {
+        patch_jump(t, tr->entry_indirect, t->exit_jump);
+        patch_jump(t, tr->entry_far, tr->dead_far);
+    }
     *replaced_slot(t, b) = (struct replaced){tr, b->pa, b->key};
     b->translation = NULL;
 }
@@ -225,15 +228,19 @@ static void disable(struct translator *t, struct block *b)
 /* Jumps into what b's translation takes the place of lead to it. */
 static void replace(struct translator *t, const struct block *b)
 {
-    const struct translation *tr = b->translation;
+    struct translation *tr = b->translation;
     struct replaced *r = replaced_slot(t, b);
     if (!r->translation || r->pa != b->pa || r->key != b->key || r->translation->env != tr->env ||
         b->second_page)
         return;
-    patch_jump(t, r->translation->entry, tr->entry);
-    patch_jump(t, r->translation->entry_poll, tr->entry_poll);
-    patch_jump(t, r->translation->entry_indirect, tr->entry_indirect);
-    patch_jump(t, r->translation->entry_far, tr->entry_far);
+    const struct translation *old = r->translation;
+    patch_jump(t, old->entry, tr->entry);
+    if (old->entry_poll)
+        patch_jump(t, old->entry_poll, way_back(t, tr));
+    if (old->entry_far) {
+        patch_jump(t, old->entry_indirect, way_indirect(t, tr));
+        patch_jump(t, old->entry_far, way_far(t, tr));
+    }
     r->translation = NULL;
 }
 
@@ -304,15 +311,16 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
     return b->translation;
 }
 
-static void remember(struct translator *t, u64 rip, const struct translation *tr)
+static void remember(struct translator *t, u64 rip, struct translation *tr)
 {
     t->indirect[rip & mask_low(INDIRECT_BITS)] =
-        (struct indirect){.host = tr->entry_indirect, .rip = rip, .context = t->context};
+        (struct indirect){.host = way_indirect(t, tr), .rip = rip, .context = t->context};
+    t->wide[(rip ^ rip >> INDIRECT_BITS) & mask_low(WIDE_BITS)] =
+        (struct indirect){.host = way_far(t, tr), .rip = rip, .context = t->context};
 }
 
 /* A far branch that came out: the page it leads to, and the code there. */
-static void join_far(struct translator *t, const struct block *b, const struct translation *tr,
-                     u64 rip)
+static void join_far(struct translator *t, const struct block *b, struct translation *tr, u64 rip)
 {
     const struct link *k = &t->links[t->target];
     u64 number = b->pa >> 12;
@@ -320,11 +328,11 @@ static void join_far(struct translator *t, const struct block *b, const struct t
         return;
     note_far_page(t, tr->env >> ENV_CPL_SHIFT == 3, rip, b->pa);
     store32(k->site - FAR_NUMBER, (u32)number);
-    patch_rel32(k->site, k->site - t->code.rw + t->code.rx, tr->entry_far);
+    patch_rel32(k->site, k->site - t->code.rw + t->code.rx, way_far(t, tr));
 }
 
 /* Joins the branch that came out to b, if that is where it still leads. */
-static void join(struct translator *t, const struct block *b, const struct translation *tr, u64 rip)
+static void join(struct translator *t, const struct block *b, struct translation *tr, u64 rip)
 {
     if (t->lockstep)
         return; /* one translation at a time */
@@ -336,7 +344,7 @@ static void join(struct translator *t, const struct block *b, const struct trans
         const struct link *k = &t->links[t->arg];
         if (b->pa == k->pa && tr->env == k->env && !b->second_page)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
-                        k->backward ? tr->entry_poll : tr->entry);
+                        k->backward ? way_back(t, tr) : tr->entry);
     }
 }
 
@@ -390,6 +398,35 @@ static struct block *make_room(struct translator *t, struct block *b, int *r)
     return block_find(&t->soft, r);
 }
 
+/* The end of an interpreted block, which may be gone when the next one is found. */
+struct last_end {
+    bool interpreted, direct;
+    u64 pa; /* of the block */
+};
+
+static struct last_end end_of(const struct block *b)
+{
+    const struct x86_insn *last = &b->insn[(b->space - sizeof *b) / sizeof b->insn[0] - 2];
+    const struct x86_form *f = &x86_forms[last->form];
+    return (struct last_end){.interpreted = true,
+                             .direct = !(f->flags & (X86_F_BRANCH | X86_F_END)) ||
+                                       f->opnd[0].kind == X86_OPND_J,
+                             .pa = b->pa};
+}
+
+/* How b was reached: for ways_emit(). */
+static void note_way(const struct translator *t, struct last_end from, struct block *b)
+{
+    if (from.interpreted)
+        b->ways |= !from.direct || (from.pa ^ b->pa) >= PAGE_SIZE ? WAY_FAR
+                   : b->pa <= from.pa                             ? WAY_BACK
+                                                                  : WAY_NEAR;
+    else if (t->kind == EXIT_LINK)
+        b->ways |= t->links[t->arg].backward ? WAY_BACK : WAY_NEAR;
+    else
+        b->ways |= WAY_FAR;
+}
+
 int translate_blocks(struct soft *sv)
 {
     struct translator *t = translator_of(sv);
@@ -398,18 +435,23 @@ int translate_blocks(struct soft *sv)
     soft_context_update(sv);
     t->kind = EXIT_RESULT;
     struct block *b = block_find(sv, &r);
+    struct last_end from = {0};
     while (b) {
+        if (!b->translation)
+            note_way(t, from, b);
         b = make_room(t, b, &r);
         if (!b)
             break;
         u8 env = environment(cpu);
         struct translation *tr = ready(t, b, env);
         if (tr) {
+            from.interpreted = false;
             set_context(t, env);
             join(t, b, tr, cpu->s.rip);
             r = unlikely(t->lockstep) ? lockstep_run(t, b, tr, run_native) : run_native(t, tr);
         } else {
             t->kind = EXIT_RESULT;
+            from = end_of(b);
             r = soft_interpret(sv, b);
         }
         if (likely(r == X86_BRANCH)) {

@@ -76,7 +76,7 @@ bool slot_is_near(const struct lower *l)
 {
     const struct x86_insn *i = l->i;
     u32 base = i->base < 16 ? 1u << i->base : 0, index = i->index < 16 ? 1u << i->index : 0;
-    if (!index && (i->base == X86_RSP || !base))
+    if (!index && i->base == X86_RSP)
         return true;
     if (l->index > l->near_end || (index & ~(l->narrow[l->index] | l->steady)))
         return false;

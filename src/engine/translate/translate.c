@@ -36,11 +36,6 @@ static int translate_vm_init(struct vm *vm, struct err *e)
     return soft_vm_init(vm, &translator_hooks, e);
 }
 
-static void *memory_of(struct translator *t)
-{
-    return (u8 *)t - LOW_STACK;
-}
-
 static int make_code(struct translator *t, struct err *e)
 {
     int r = os_code_create(&t->code, t->soft.arena.cache_max / 2, e);
@@ -73,10 +68,13 @@ static void free_code(struct translator *t)
 
 static int translate_vcpu_init(struct vcpu *v, struct err *e)
 {
-    u8 *memory = mem_alloc_aligned(64, LOW_STACK + sizeof(struct translator));
+    /* Most of it is a table that nobody looks at for long: it must not be touched. */
+    void *memory = mem_alloc(LOW_STACK + sizeof(struct translator) + 64);
     if (!memory)
         return err_set(e, -ENOMEM, "making vCPU %u: out of memory", v->index);
-    struct translator *t = (struct translator *)(void *)(memory + LOW_STACK);
+    struct translator *t =
+        (struct translator *)(void *)align_up((u64)(uintptr_t)memory + LOW_STACK, 64);
+    t->memory = memory;
     int r = soft_vcpu_init(&t->soft, v, e);
     if (r == 0) {
         r = make_code(t, e);
@@ -101,7 +99,7 @@ static void translate_vcpu_fini(struct vcpu *v)
     lockstep_destroy(t);
     soft_vcpu_fini(&t->soft);
     free_code(t);
-    mem_free(memory_of(t));
+    mem_free(t->memory);
 }
 
 const struct engine_ops engine_translate = {

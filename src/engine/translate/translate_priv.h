@@ -19,10 +19,14 @@ enum {
     BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed, nor the rest of it */
     CODE_CHUNK = 256 * 1024,
     REPLACED_BITS = 10,
+    WAY_NEAR = 1,
+    WAY_BACK = 2, /* how a block was reached: by a branch forward or backward in its page, */
+    WAY_FAR = 4,  /* or from elsewhere */
     SLOW_RUNS_MAX = 16, /* failed checks of a block that make a slow copy worth having */
     LINKS_MAX = 1 << 20,
     FAR_BITS = 12,       /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
+    WIDE_BITS = 18,        /* and what is not there by more of them */
     CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
     HOT = 12,              /* runs before a block is translated */
 };
@@ -77,13 +81,15 @@ enum give_up {
 };
 
 struct translation {
-    const u8 *entry;      /* for links forward */
+    const u8 *entry; /* for links forward */
+    /* NULL: ways.c makes them when they are needed. */
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
     const u8 *entry_far; /* of which the flags are in flags_check, and the page is known */
     const u8 *dead, *dead_far; /* leave at the block's start; flags as for entry_far */
-    const u8 *end;
+    const u8 *start, *end;
     const u8 *rest, *rest_end; /* what seldom runs */
+    u16 offset; /* of the block in its page */
     u8 env;
     bool sensitive;  /* it holds instructions of X86_CLASS_SENSITIVE */
     bool vectors;    /* ... that use vector or x87 state */
@@ -188,6 +194,10 @@ struct translator {
     struct link *links;
     unsigned link_count;
     struct indirect indirect[1 << INDIRECT_BITS];
+    /* What others took the places of there; host is entry_far. All zero, and without memory, until
+     * it is used. */
+    struct indirect wide[1 << WIDE_BITS];
+    void *memory; /* that this lies in */
 };
 
 /* Offset from rsp of a field of struct translator, of a guest register. */
@@ -210,6 +220,11 @@ void translate_routines(struct translator *t);
 
 /* block.c: makes b's translation; NULL when there is no room left. */
 struct translation *translate_block(struct translator *t, struct block *b, u8 env);
+
+/* ways.c: ways into a translation, made if they are not there. */
+const u8 *way_back(struct translator *t, struct translation *tr);
+const u8 *way_far(struct translator *t, struct translation *tr);
+const u8 *way_indirect(struct translator *t, struct translation *tr);
 
 /* counters.c */
 void translate_counters(const struct vcpu *v, engine_count_fn tell, void *ctx);
