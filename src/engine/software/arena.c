@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The memory of decoded blocks. They lie one after the other; each, and each hole between them,
- * says how much space it takes. When there is no hole left, blocks that were not worth a
- * translation go: most code of a boot runs a few times and never again. When that gives little,
- * everything goes and the cache grows, up to what the user allows. All of it only between blocks.
+ * says how much space it takes. When there is no hole left for the first time, blocks that were not
+ * worth a translation go: most code of a boot runs a few times and never again. Later the cache
+ * grows, up to what the user allows; then such blocks go again and, when that gives little,
+ * everything. All of it only between blocks.
  *
  * Dead blocks stay where they are until then, because the running one may be dead. */
 #include "engine/software/software.h"
@@ -58,13 +59,6 @@ void arena_reset(struct arena *a)
     a->hole = NULL;
 }
 
-/* Once full is no reason to grow: what fills the cache may have been a start that is over. */
-void arena_grow(struct arena *a)
-{
-    if (++a->filled > 1)
-        a->cache = MIN(2 * a->cache, a->cache_max);
-}
-
 static void make_hole(u8 *at, u8 *end)
 {
     struct block *b = (struct block *)(void *)at;
@@ -72,6 +66,24 @@ static void make_hole(u8 *at, u8 *end)
     b->dead = true;
     b->bytes = 0;
     b->hash_next = NULL;
+}
+
+/* Once full is no reason to grow: what fills the cache may have been a start that is over. */
+bool arena_extend(struct arena *a)
+{
+    u8 *old = a->base + arena_share(a->cache);
+    if (!a->filled++ || a->cache == a->cache_max)
+        return false;
+    a->cache = MIN(2 * a->cache, a->cache_max);
+    u8 *end = a->base + arena_share(a->cache);
+    if (a->end == old) {
+        a->end = end;
+    } else if (old < end) {
+        make_hole(old, end);
+        ((struct block *)(void *)old)->hash_next = a->hole;
+        a->hole = (struct block *)(void *)old;
+    }
+    return true;
 }
 
 struct block *arena_next(const struct arena *a, const struct block *b)

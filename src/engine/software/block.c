@@ -71,9 +71,8 @@ void block_drop_all(struct soft *sv)
 
 void block_cache_full(struct soft *sv)
 {
-    block_drop_all(sv); /* by the old size */
-    arena_grow(&sv->arena);
-    arena_reset(&sv->arena);
+    if (!arena_extend(&sv->arena))
+        block_drop_all(sv);
 }
 
 static void kill_block(struct soft *sv, struct block *b)
@@ -204,10 +203,12 @@ static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *
     return X86_DECODE_OK;
 }
 
-/* Blocks that were not worth a translation go; if that is not much, all. */
+/* More room, or blocks that were not worth a translation go; if that is not much, all. */
 static void make_room(struct soft *sv)
 {
     struct arena *a = &sv->arena;
+    if (arena_extend(a))
+        return;
     u64 used = 0, left = 0;
     for (struct block *b = arena_next(a, NULL); b; b = arena_next(a, b)) {
         b->dead |= !b->translation;

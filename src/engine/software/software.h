@@ -66,7 +66,7 @@ struct arena {
     u8 *base, *at, *end;
     void *memory;
     struct block *hole;   /* list of the following ones, by hash_next */
-    unsigned filled;      /* how often everything had to go */
+    unsigned filled;      /* how often there was no room */
     u64 cache, cache_max; /* bytes for blocks and translations: now, at most */
 };
 
@@ -177,7 +177,7 @@ struct block *block_at(struct soft *sv, u64 pa);
 /* Drops blocks that overlap the granules of [start, start+size); true when there were any. */
 bool block_drop_range(struct soft *sv, u64 start, u64 size);
 void block_drop_all(struct soft *sv);
-/* There is no room: drops everything, and lets the cache grow if it may. Between blocks. */
+/* There is no room: lets the cache grow, or drops everything. Between blocks. */
 void block_cache_full(struct soft *sv);
 int block_cache_init(struct soft *sv, struct err *e) must_check;
 void block_cache_fini(struct soft *sv);
@@ -187,7 +187,8 @@ int arena_init(struct soft *sv, struct err *e) must_check;
 void arena_fini(struct arena *a);
 /* Nothing is in it any more. */
 void arena_reset(struct arena *a);
-void arena_grow(struct arena *a);
+/* There is no room: true when there is more now, for translations too. */
+bool arena_extend(struct arena *a);
 /* The next block or hole behind b, the first if b is NULL; NULL at the end. */
 struct block *arena_next(const struct arena *a, const struct block *b);
 /* Room for a block of this size at a->at; NULL: collect first. */

@@ -60,7 +60,7 @@ void lower_far(struct lower *l, i64 target, u8 env, u32 name)
     l->far[n].offset = (unsigned)(target - page);
     l->far[n].name = name;
     l->far[n].env = env;
-    emit_far(l, n, env >> ENV_CPL_SHIFT == 3);
+    emit_far(l, n, is_user(env));
 }
 
 void lower_emit_fars(struct lower *l)

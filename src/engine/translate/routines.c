@@ -114,27 +114,84 @@ static const u8 *emit_exit(struct emit *e, enum exit_kind kind, const u8 *common
     return here;
 }
 
-/* T0 = target: on to it, if it is in the wide table. */
-static void emit_wide(struct emit *e)
+/* T1 = (eax >> right & mask) << left */
+static void emit_index(struct emit *e, unsigned right, u32 mask, unsigned left)
 {
-    _Static_assert(sizeof(struct indirect) == 32, "see the shift");
-    EMIT(e, 0x4d, 0x8b, 0xda, 0x49, 0xc1, 0xeb, INDIRECT_BITS); /* mov r11, r10; shr r11, imm8 */
-    EMIT(e, 0x45, 0x33, 0xda, 0x41, 0x81, 0xe3);                /* xor r11d, r10d; and r11d, */
-    emit32(e, (1u << WIDE_BITS) - 1);
-    EMIT(e, 0x41, 0xc1, 0xe3, 5); /* shl r11d, 5 */
-    emit_table(e, 0x3b, T0, 0, AT(wide) + (i32)offsetof(struct indirect, rip));
-    u8 *other = emit_jcc_open(e, CC_NE);
+    emit_rr(e, 0, 0x8b, T1, X86_RAX);
+    EMIT(e, 0x41, 0xc1, 0xeb); /* shr r11d, imm8 */
+    emit8(e, right - left);
+    EMIT(e, 0x41, 0x81, 0xe3); /* and r11d, imm32 */
+    emit32(e, mask << left);
+}
+
+/* T0 = target: on to it, if its page is known and something that begins there too. */
+static void emit_physical(struct emit *e, unsigned user)
+{
+    i32 far = AT(far) + (i32)(user * sizeof(((struct translator *)0)->far[0]));
+    i32 table = AT(physical), near = AT(indirect);
+    _Static_assert(sizeof(struct physical) == 32 && sizeof(struct indirect) == 32 &&
+                       sizeof(struct far_page) == 16,
+                   "see the shifts");
     emit_store(e, X86_RAX, AT(target));
-    emit_table(e, 0x8b, X86_RAX, 0, AT(wide) + (i32)offsetof(struct indirect, context));
-    emit_state(e, REX_W, 0x3b, X86_RAX, AT(context));
-    emit_load(e, X86_RAX, AT(target));
-    u8 *old = emit_jcc_open(e, CC_NE);
+    emit_move(e, X86_RAX, T0);
+    EMIT(e, 0x48, 0x25); /* and rax, imm32 */
+    emit32(e, ~(u32)(PAGE_SIZE - 1));
+    emit_index(e, 12, (1u << FAR_BITS) - 1, 4);
+    emit_table(e, 0x3b, X86_RAX, 0, far + (i32)offsetof(struct far_page, linear));
+    u8 *no_page = emit_jcc_open(e, CC_NE);
+    emit_table(e, 0x8b, X86_RAX, 0, far + (i32)offsetof(struct far_page, number));
+    emit_rr(e, 0, 0x8b, T1, T0);
+    EMIT(e, 0x41, 0x81, 0xe3); /* and r11d, imm32 */
+    emit32(e, PAGE_SIZE - 1);
+    EMIT(e, 0x48, 0xc1, 0xe0, 0x0c); /* shl rax, 12 */
+    emit_rr(e, REX_W, 0x0b, X86_RAX, T1);
+    /* rax = pa; its place in the table, its tag */
+    emit_move(e, T1, X86_RAX);
+    EMIT(e, 0x49, 0xc1, 0xeb, 0x0c); /* shr r11, 12 */
+    emit_rr(e, 0, 0x33, T1, X86_RAX);
+    EMIT(e, 0x41, 0x81, 0xe3); /* and r11d, imm32 */
+    emit32(e, (1u << PHYSICAL_BITS) - 1);
+    EMIT(e, 0x41, 0xc1, 0xe3, 0x05); /* shl r11d, 5 */
+    EMIT(e, 0x48, 0xc1, 0xe0, 0x08); /* shl rax, 8 */
+    emit_state(e, 0, 0x8a, X86_RAX, AT(context)); /* mov al, [..] */
+    emit_state(e, REX_W, 0x0b, X86_RAX, AT(generation));
+    emit_table(e, 0x3b, X86_RAX, 0, table + (i32)offsetof(struct physical, tag));
+    u8 *nothing = emit_jcc_open(e, CC_NE);
+    /* The next branch to it finds it in the other table. */
+    emit_table(e, 0x8b, X86_RAX, 0, table + (i32)offsetof(struct physical, far));
+    emit_store(e, X86_RAX, AT(refilled));
+    emit_table(e, 0x8b, X86_RAX, 0, table + (i32)offsetof(struct physical, indirect));
+    EMIT(e, 0x45, 0x0f, 0xb7, 0xda, 0x41, 0xc1, 0xe3, 0x05); /* movzx r11d, r10w; shl r11d, 5 */
+    emit_table(e, 0x89, X86_RAX, 0, near + (i32)offsetof(struct indirect, host));
+    emit_table(e, 0x89, T0, 0, near + (i32)offsetof(struct indirect, rip));
+    emit_load(e, X86_RAX, AT(context));
+    emit_table(e, 0x89, X86_RAX, 0, near + (i32)offsetof(struct indirect, context));
     EMIT(e, 0x49, 0x81, 0xe2); /* and r10, imm32 */
     emit32(e, ~(u32)(PAGE_SIZE - 1));
     emit_store(e, T0, AT(page));
-    emit_table(e, 0xff, 4, 0, AT(wide) + (i32)offsetof(struct indirect, host)); /* jmp */
-    emit_land(e, other);
-    emit_land(e, old);
+    emit_load(e, X86_RAX, AT(target));
+    emit_state(e, 0, 0xff, 4, AT(refilled)); /* jmp [..] */
+    emit_land(e, no_page);
+    emit_land(e, nothing);
+    emit_load(e, X86_RAX, AT(target));
+}
+
+/* Where branches through the table go that found nothing there: the flags are in flags_check. */
+static void emit_exit_jump(struct translator *t, struct emit *e, const u8 *leave)
+{
+    _Static_assert(INDIRECT_BITS == 16, "see MOVZX");
+    u8 *jump = e->p;
+    emit_state(e, 0, 0x80, 7, AT(context)); /* cmp byte [..], imm8 */
+    emit8(e, 3u << ENV_CPL_SHIFT);
+    u8 *of_user = emit_jcc_open(e, CC_AE);
+    emit_physical(e, 0);
+    u8 *kernel_has_none = emit_jump_open(e);
+    emit_land(e, of_user);
+    emit_physical(e, 1);
+    emit_land(e, kernel_has_none);
+    emit_restore_flags(e);
+    emit_exit(e, EXIT_JUMP, leave);
+    t->exit_jump = emit_rx(e, jump);
 }
 
 void translate_routines(struct translator *t)
@@ -155,11 +212,7 @@ void translate_routines(struct translator *t)
     emit_restore_flags(&e); /* from where branches through the table, and far ones, left them */
     emit_exit(&e, EXIT_FAR, emit_rx(&e, leave));
     t->exit_far = emit_rx(&e, far);
-    u8 *jump = e.p;
-    emit_wide(&e);
-    emit_restore_flags(&e);
-    emit_exit(&e, EXIT_JUMP, emit_rx(&e, leave));
-    t->exit_jump = emit_rx(&e, jump);
+    emit_exit_jump(t, &e, emit_rx(&e, leave));
     t->exit_slow = emit_rx(&e, e.p);
     emit_store(&e, T1, AT(target));
     emit_exit(&e, EXIT_SLOW, emit_rx(&e, leave));

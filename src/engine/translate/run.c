@@ -68,7 +68,7 @@ static void note_far_page(struct translator *t, unsigned user, u64 linear, u64 p
 /* Before translated code runs on. */
 static void set_context(struct translator *t, u8 env)
 {
-    unsigned user = env >> ENV_CPL_SHIFT == 3;
+    unsigned user = is_user(env);
     t->context = context_of(t, env);
     if (t->far_epoch[user] != t->soft.epoch) {
         forget_far_pages(t, user);
@@ -253,6 +253,11 @@ void translate_killed(struct soft *sv, struct block *b)
 void translate_emptied(struct soft *sv)
 {
     struct translator *t = translator_of(sv);
+    t->generation += BIT(GENERATION_SHIFT);
+    if (!t->generation) { /* an old one comes again */
+        t->generation = BIT(GENERATION_SHIFT);
+        mem_fill(t->physical, 0, sizeof t->physical);
+    }
     t->code_next = t->code_first;
     t->code_main = t->code_rest = (struct code_part){t->code_first, t->code_first};
     t->link_count = 0;
@@ -311,12 +316,19 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
     return b->translation;
 }
 
-static void remember(struct translator *t, u64 rip, struct translation *tr)
+/* rip leads to b, in the running context; and so do others to its physical address. */
+static void remember(struct translator *t, u64 rip, const struct block *b)
 {
+    struct translation *tr = b->translation;
     t->indirect[rip & mask_low(INDIRECT_BITS)] =
         (struct indirect){.host = way_indirect(t, tr), .rip = rip, .context = t->context};
-    t->wide[(rip ^ rip >> INDIRECT_BITS) & mask_low(WIDE_BITS)] =
-        (struct indirect){.host = way_far(t, tr), .rip = rip, .context = t->context};
+    if (b->second_page || b->pa >> (GENERATION_SHIFT - 8))
+        return;
+    note_far_page(t, is_user(tr->env), rip, b->pa);
+    t->physical[(b->pa ^ b->pa >> 12) & mask_low(PHYSICAL_BITS)] =
+        (struct physical){.tag = t->generation | b->pa << 8 | tr->env,
+                          .far = way_far(t, tr),
+                          .indirect = way_indirect(t, tr)};
 }
 
 /* A far branch that came out: the page it leads to, and the code there. */
@@ -326,7 +338,7 @@ static void join_far(struct translator *t, const struct block *b, struct transla
     u64 number = b->pa >> 12;
     if (tr->env != k->env || b->second_page || number > INT32_MAX)
         return;
-    note_far_page(t, tr->env >> ENV_CPL_SHIFT == 3, rip, b->pa);
+    note_far_page(t, is_user(tr->env), rip, b->pa);
     store32(k->site - FAR_NUMBER, (u32)number);
     patch_rel32(k->site, k->site - t->code.rw + t->code.rx, way_far(t, tr));
 }
@@ -336,8 +348,8 @@ static void join(struct translator *t, const struct block *b, struct translation
 {
     if (t->lockstep)
         return; /* one translation at a time */
-    if (t->kind == EXIT_JUMP) {
-        remember(t, rip, tr);
+    if (t->kind == EXIT_JUMP || t->kind == EXIT_AT) {
+        remember(t, rip, b);
     } else if (t->kind == EXIT_FAR) {
         join_far(t, b, tr, rip);
     } else if (t->kind == EXIT_LINK) {

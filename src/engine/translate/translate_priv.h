@@ -26,7 +26,7 @@ enum {
     LINKS_MAX = 1 << 20,
     FAR_BITS = 12,       /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
-    WIDE_BITS = 18,        /* and what is not there by more of them */
+    PHYSICAL_BITS = 18,    /* and what is not there by its physical address */
     CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
     HOT = 12,              /* runs before a block is translated */
 };
@@ -131,6 +131,14 @@ struct indirect {
     u64 unused;
 };
 
+/* The same by physical address, for all address spaces. */
+enum { GENERATION_SHIFT = 54 };
+struct physical {
+    u64 tag; /* generation | pa << 8 | env of what begins there */
+    const u8 *far, *indirect; /* its entries */
+    u64 unused;
+};
+
 /* The page that accesses of one kind went to last: cheaper to ask than the TLB, which it is a copy
  * of, by code that is expected to stay there. By privilege, right and bytes, so that nothing but
  * the address has to match. limit is 0 while it is void: no offset is below it. */
@@ -143,6 +151,12 @@ enum {
     SLOT_SIZES = 5, /* 8, 16, 32, 64, 256 bytes */
     SLOT_CLASSES = 2 * X86_TLB_FILLED,
 };
+
+/* An index of what there is for the kernel and for user code: env's. */
+static inline unsigned is_user(u8 env)
+{
+    return env >> ENV_CPL_SHIFT == 3;
+}
 
 struct translator {
     struct soft soft; /* first: its cpu is what rsp points at */
@@ -158,6 +172,7 @@ struct translator {
     u64 target;
     u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
     u64 refilled;                  /* the address, while do_refill runs */
+    u64 generation;                /* of code memory, as tags in `physical` have it */
     /* Called from translated code. */
     int (*callout)(struct translator *, u32);
     int (*refill)(struct translator *, u64, u32);
@@ -194,9 +209,8 @@ struct translator {
     struct link *links;
     unsigned link_count;
     struct indirect indirect[1 << INDIRECT_BITS];
-    /* What others took the places of there; host is entry_far. All zero, and without memory, until
-     * it is used. */
-    struct indirect wide[1 << WIDE_BITS];
+    /* All zero, and without memory, until it is used. */
+    struct physical physical[1 << PHYSICAL_BITS];
     void *memory; /* that this lies in */
 };
 
