@@ -173,6 +173,7 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
     l->env = l->entry_env;
     l->vector_known = false;
     l->first_use = FLAGS_UNTOUCHED;
+    l->returns = &l->returning[copy == COPY_SLOW];
     l->in_t0 = -1;
     for (unsigned k = 0; k < count; k++) {
         l->index = k;
@@ -194,7 +195,9 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
         offset = l->next;
     }
     l->flags_live = live[count];
-    if (l->ended)
+    if (l->ended && l->returns->landing)
+        lower_emit_landing(l);
+    else if (l->ended)
         emit8(&l->e, 0xcc); /* never reached: callouts of branches don't come back */
     else
         lower_goto(l, offset, -1);
@@ -215,6 +218,7 @@ static enum copy lower_slow_copy(struct lower *l, const struct x86_insn *insn, c
         return COPY_QUICK;
     l->e.p = start;
     l->slows = l->exits = l->fars = l->misses = 0;
+    *l->returns = (struct returning){0};
     return shared ? COPY_QUICK : COPY_ONLY;
 }
 
@@ -259,6 +263,7 @@ static struct translation *lower_block(struct lower *l, const struct x86_insn *i
     emit_slows(l);
     emit_exits(l);
     lower_emit_fars(l);
+    lower_emit_returns(l);
     ways_emit_out(l, tr, &ways);
     tr->rest_end = emit_rx(&l->e, l->e.p);
     t->code_rest.at = l->e.p;

@@ -65,15 +65,20 @@ static inline void emit_store(struct emit *e, unsigned reg, i32 disp)
     emit_state(e, REX_W, 0x89, reg, disp);
 }
 
-/* opcode reg, [rsp + T1 << scale + disp]; 64-bit */
+/* opcode reg, [rsp + index << scale + disp]; 64-bit */
+static inline void emit_indexed(struct emit *e, unsigned opcode, unsigned reg, unsigned index,
+                                unsigned scale, i32 disp)
+{
+    emit8(e, 0x40 | REX_W | (reg >> 3) << 2 | (index >> 3) << 1);
+    emit8(e, opcode);
+    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, scale << 6 | (index & 7) << 3 | 4);
+    emit32(e, (u32)disp);
+}
 static inline void emit_table(struct emit *e, unsigned opcode, unsigned reg, unsigned scale,
                               i32 disp)
 {
-    emit8(e, 0x40 | REX_W | (reg >> 3) << 2 | (T1 >> 3) << 1);
-    emit8(e, opcode);
-    emit8(e, 0x84 | (reg & 7) << 3);
-    emit8(e, scale << 6 | (T1 & 7) << 3 | 4);
-    emit32(e, (u32)disp);
+    emit_indexed(e, opcode, reg, T1, scale, disp);
 }
 
 /* opcode reg, rm */

@@ -103,6 +103,11 @@ struct lower {
         u32 name;
         u8 env;
     } far[EXITS_MAX];
+    /* Of the call or return that ends each copy, open: the landing's place in the code that notes
+     * it, and its way on; the branch when it is not where the newest call came from. */
+    struct returning {
+        u8 *landing, *landed, *astray;
+    } returning[2], *returns;
 };
 
 static inline bool is_in_page(i64 offset)
@@ -222,6 +227,8 @@ void lower_indirect(struct lower *l, u32 name);
 void lower_far(struct lower *l, i64 target, u8 env, u32 name);
 /* Behind the block. */
 void lower_emit_fars(struct lower *l);
+void lower_emit_landing(struct lower *l);
+void lower_emit_returns(struct lower *l);
 void lower_goto(struct lower *l, i64 target, int cc);
 
 #endif

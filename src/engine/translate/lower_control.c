@@ -96,14 +96,92 @@ void lower_goto(struct lower *l, i64 target, int cc)
     l->exit[l->exits++].target = target;
 }
 
+/* reg, byte [rsp + disp]: MOVZX is 0F B6 */
+static void emit_top(struct lower *l, unsigned opcode, unsigned reg)
+{
+    struct emit *e = &l->e;
+    emit8(e, 0x44); /* of T0 and T1 */
+    if (opcode == 0xb6)
+        emit8(e, 0x0f);
+    emit8(e, opcode);
+    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, 0x24);
+    emit32(e, (u32)(AT(return_top) + (i32)(l->env & ENV_TLB)));
+}
+
+static i32 returns_at(const struct lower *l)
+{
+    return AT(returns) + (i32)((l->env & ENV_TLB) * sizeof l->t->returns[0]);
+}
+_Static_assert(RETURNS == 32 && sizeof(struct return_to) == 16, "8 * index is a byte, and is doubled");
+
+/* T1 = where the running call returns to. */
+static void note_call(struct lower *l)
+{
+    struct emit *e = &l->e;
+    if (!is_whole((i64)l->next) || l->next >= PAGE_SIZE)
+        return;
+    lower_spoil_flags(l); /* T1 is spoiled if it does */
+    emit_top(l, 0xb6, T0);
+    EMIT(e, 0x41, 0x80, 0xc2, 0x08); /* add r10b, 8 */
+    emit_top(l, 0x88, T0);
+    emit_indexed(e, 0x89, T1, T0, 1, returns_at(l) + (i32)offsetof(struct return_to, rip));
+    EMIT(e, 0x4c, 0x8d, 0x1d); /* lea r11, [rip + rel32] */
+    emit32(e, 0);
+    l->returns->landing = e->p - 4;
+    emit_indexed(e, 0x89, T1, T0, 1, returns_at(l) + (i32)offsetof(struct return_to, landing));
+    l->in_t0 = -1;
+}
+
 /* [--rsp] = address of the next instruction */
 static void push_return(struct lower *l)
 {
+    lower_spoil_flags(l);
     lower_stack_word(l, GUEST_SP, -(i32)l->word, X86_WRITE);
     emit_load(&l->e, T1, AT(page));
     lower_sum(l, T1, T1, (i32)l->next);
     emit_guest(&l->e, lower_w(l), 0x89, T1, l->place);
     lower_sum(l, GUEST_SP, GUEST_SP, -(i32)l->word);
+    note_call(l);
+}
+
+/* Behind the call. T0 is the address that is returned to. */
+void lower_emit_landing(struct lower *l)
+{
+    if (!l->returns->landing)
+        return;
+    emit_land(&l->e, l->returns->landing);
+    lower_sum(l, T0, T0, -(i32)l->next);
+    emit_store(&l->e, T0, AT(page));
+    l->returns->landed = emit_jump_open(&l->e);
+}
+
+static void emit_landed(struct lower *l, u8 *site)
+{
+    struct translator *t = l->t;
+    emit_land(&l->e, site);
+    t->links[t->link_count] = (struct link){.site = site,
+                                            .pa = (l->b->pa & ~(u64)(PAGE_SIZE - 1)) + l->next,
+                                            .delta = (i32)l->next,
+                                            .env = l->env,
+                                            .landing = true};
+    emit_set_arg(&l->e, t->link_count++);
+    emit_jump(&l->e, t->exit_landing);
+}
+
+/* Behind the block: from the landing to where nothing is yet, from the return by the table. */
+void lower_emit_returns(struct lower *l)
+{
+    for (unsigned k = 0; k < ARRAY_LEN(l->returning); k++) {
+        const struct returning *r = &l->returning[k];
+        if (r->landing)
+            emit_landed(l, r->landed);
+        if (!r->astray)
+            continue;
+        emit_land(&l->e, r->astray);
+        note_branch(l, callout_name(l->t, l->bound));
+        emit_through_table(&l->e);
+    }
 }
 
 static void load_target(struct lower *l)
@@ -163,7 +241,15 @@ static bool ret(struct lower *l)
     lower_stack_word(l, GUEST_SP, 0, X86_READ);
     emit_guest(&l->e, lower_w(l), 0x8b, T0, l->place);
     lower_sum(l, GUEST_SP, GUEST_SP, (i32)(l->word + (l->i->off_imm ? (u16)l->i->imm : 0)));
-    lower_indirect(l, callout_name(l->t, l->bound));
+    struct emit *e = &l->e;
+    l->flags_live = true;
+    lower_spoil_flags(l);
+    emit_top(l, 0xb6, T1);
+    emit_state(e, 0, 0x80, 5, AT(return_top) + (i32)(l->env & ENV_TLB)); /* sub byte [..], 8 */
+    emit8(e, 8);
+    emit_table(e, 0x3b, T0, 1, returns_at(l) + (i32)offsetof(struct return_to, rip));
+    l->returns->astray = emit_jcc_open(e, CC_NE);
+    emit_table(e, 0xff, 4, 1, returns_at(l) + (i32)offsetof(struct return_to, landing)); /* jmp */
     return true;
 }
 

@@ -212,6 +212,9 @@ void translate_routines(struct translator *t)
     emit_restore_flags(&e); /* from where branches through the table, and far ones, left them */
     emit_exit(&e, EXIT_FAR, emit_rx(&e, leave));
     t->exit_far = emit_rx(&e, far);
+    t->exit_landing = emit_rx(&e, e.p);
+    emit_restore_flags(&e);
+    emit_jump(&e, t->exit_link);
     emit_exit_jump(t, &e, emit_rx(&e, leave));
     t->exit_slow = emit_rx(&e, e.p);
     emit_store(&e, T1, AT(target));

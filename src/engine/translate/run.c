@@ -65,15 +65,29 @@ static void note_far_page(struct translator *t, unsigned user, u64 linear, u64 p
     *f = (struct far_page){linear & ~(u64)(PAGE_SIZE - 1), pa >> 12};
 }
 
+/* One that nobody returns to, or finds nothing that is known. */
+static void forget_returns(struct translator *t, unsigned tlb)
+{
+    for (unsigned k = 0; k < RETURNS; k++)
+        t->returns[tlb][k] = (struct return_to){0, t->exit_jump};
+}
+
 /* Before translated code runs on. */
 static void set_context(struct translator *t, u8 env)
 {
     unsigned user = is_user(env);
+    bool moved = t->far_epoch[user] != t->soft.epoch;
+    u8 rest = env & (u8)~ENV_TLB;
     t->context = context_of(t, env);
-    if (t->far_epoch[user] != t->soft.epoch) {
+    if (moved)
         forget_far_pages(t, user);
-        t->far_epoch[user] = t->soft.epoch;
+    if (moved || t->far_env[user] != rest) {
+        forget_returns(t, user ? X86_TLB_USER : X86_TLB_KERNEL);
+        if (!user)
+            forget_returns(t, X86_TLB_KERNEL_AC);
     }
+    t->far_epoch[user] = t->soft.epoch;
+    t->far_env[user] = rest;
 }
 
 /* --- Flags between cpu->s.rflags and AH, AL of LAHF, SETO --- */
@@ -262,6 +276,8 @@ void translate_emptied(struct soft *sv)
     t->code_main = t->code_rest = (struct code_part){t->code_first, t->code_first};
     t->link_count = 0;
     mem_fill(t->replaced, 0, sizeof t->replaced);
+    for (unsigned k = 0; k < X86_TLB_FILLED; k++)
+        forget_returns(t, k);
     t->kind = EXIT_RESULT; /* nothing to join */
     for (unsigned k = 0; k < ARRAY_LEN(t->indirect); k++)
         t->indirect[k].host = t->exit_jump;
@@ -284,7 +300,7 @@ static bool part_has_room(struct translator *t, struct code_part *p)
 static bool has_room(struct translator *t)
 {
     return part_has_room(t, &t->code_main) && part_has_room(t, &t->code_rest) &&
-           t->link_count + EXITS_MAX <= LINKS_MAX;
+           t->link_count + EXITS_MAX + 2 <= LINKS_MAX;
 }
 
 static bool is_untranslatable(struct translator *t, const struct block *b, u8 env)
@@ -356,7 +372,9 @@ static void join(struct translator *t, const struct block *b, struct translation
         const struct link *k = &t->links[t->arg];
         if (b->pa == k->pa && tr->env == k->env && !b->second_page)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
-                        k->backward ? way_back(t, tr) : tr->entry);
+                        k->landing    ? way_far(t, tr)
+                        : k->backward ? way_back(t, tr)
+                                      : tr->entry);
     }
 }
 

@@ -19,6 +19,7 @@ enum {
     BLOCK_CODE_MAX = 64 * 1024, /* what one block's code can't exceed, nor the rest of it */
     CODE_CHUNK = 256 * 1024,
     REPLACED_BITS = 10,
+    RETURNS = 32,
     WAY_NEAR = 1,
     WAY_BACK = 2, /* how a block was reached: by a branch forward or backward in its page, */
     WAY_FAR = 4,  /* or from elsewhere */
@@ -112,6 +113,15 @@ struct link {
     i32 delta; /* of the target from the linear address of the code page; likewise */
     u8 env;
     bool backward;
+    bool landing; /* from a landing, see struct return_to */
+};
+
+/* Where calls came from, to be returned to: a ring for each TLB, that is for each privilege and
+ * EFLAGS.AC. Its entries hold for one address space and environment. A landing is behind its call:
+ * it notes the page and goes on as far branches do. */
+struct return_to {
+    u64 rip;
+    const u8 *landing;
 };
 
 /* Number of the physical page of a far branch that was not joined yet; the number's place before
@@ -195,7 +205,7 @@ struct translator {
     u8 *code_first, *code_next; /* the first chunk, behind the routines below; the next free one */
     u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
     void (*enter)(struct translator *, const u8 *host);
-    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_slow;
+    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_landing, *exit_slow;
     const u8 *fill_slot[SLOT_CLASSES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
     u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
@@ -204,6 +214,9 @@ struct translator {
     /* For the kernel, for user code: each of one number of soft.epoch. */
     struct far_page far[2][1 << FAR_BITS];
     u64 far_epoch[2];
+    u8 far_env[2]; /* but for the TLB: returns[] hold for it */
+    u8 return_top[X86_TLB_FILLED]; /* 8 * index of the newest */
+    struct return_to returns[X86_TLB_FILLED][RETURNS];
     unsigned far_used[2];
     u16 far_slot[2][1 << FAR_BITS]; /* those in use */
     struct link *links;
