@@ -20,6 +20,7 @@ struct access {
     u16 size; /* 0: there is none */
     u8 align;
     bool write, stack;
+    bool partly; /* a store of the elements that a mask selects, which may be none */
     u8 base; /* of the stack's: register and displacement */
     i32 disp;
 
@@ -58,13 +59,14 @@ struct lower {
     u16 narrow[BLOCK_INSNS_MAX];
     unsigned near_end;
     bool loops;
-    bool near; /* the check to be made is one for slot.c */
+    bool near;   /* the check to be made is one for slot.c */
+    bool partly; /* ... is one that must not mark the page as dirty */
     unsigned misses;
     struct miss {
         u8 *site, *back;
         i32 offset; /* of the slot from the first */
         u16 size, slow;
-        u8 class;
+        u8 class, sizes;
     } miss[2 * BLOCK_INSNS_MAX];
     u32 live_after; /* flags that are used behind the running instruction */
     bool is_last, ended; /* by a branch that is always taken */

@@ -210,7 +210,7 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     emit32(e, 4096 - size);
     lower_slow(l, CC_A);
     struct slow *s = &l->slow[l->slows - 1];
-    s->retry = retry;
+    s->retry = l->partly ? NULL : retry;
     s->tag = tag;
     s->refill = refill_of(size, access, l->env & ENV_TLB);
     emit_table(e, 0x03, T0, 0, entry + (i32)offsetof(struct x86_tlb_entry, host));
@@ -247,7 +247,11 @@ void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsig
     const struct access *a = known(
         l, ACCESS_OPERAND,
         (struct access){
-            .size = (u16)size, .align = (u8)align, .write = access == X86_WRITE, .group = -1});
+            .size = (u16)size,
+            .align = (u8)align,
+            .write = access == X86_WRITE,
+            .partly = l->partly,
+            .group = -1});
     if (a && !a->leads) {
         reuse(l, a);
         return;
@@ -255,7 +259,7 @@ void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsig
     l->bias = a ? -a->from_low : 0;
     lower_address(l);
     l->bias = 0;
-    l->near = l->copy != COPY_SLOW && slot_is_near(l);
+    l->near = l->copy != COPY_SLOW && !l->partly && slot_is_near(l);
     if (a)
         check_group(l, a);
     else

@@ -353,7 +353,7 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
         }
         for (unsigned n = 0; n < ACCESSES; n++)
             if (l->access[k][n].size) {
-                if (place_of(&s, &insn[k], &l->access[k][n], next, &p))
+                if (!l->access[k][n].partly && place_of(&s, &insn[k], &l->access[k][n], next, &p))
                     add(l, &s, &p, k, n);
                 else
                     s.exits++;

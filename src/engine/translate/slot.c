@@ -26,8 +26,9 @@ static void emit_by_rax(struct emit *e, unsigned opcode, unsigned reg, i32 disp)
     emit32(e, (u32)disp);
 }
 
-/* T0 = linear address, T1 = the slot's offset from the first. */
-static void emit_fill(struct translator *t, struct emit *e, unsigned class)
+/* T0 = linear address, T1 = the slot's offset from the first. A page is asked for only for all of
+ * an access, or it would be marked as written when the access faults in the next one. */
+static void emit_fill(struct translator *t, struct emit *e, unsigned class, unsigned s)
 {
     enum { PUSHED = 24 };
     i32 tlb =
@@ -35,8 +36,8 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class)
     i32 tag = tlb + (i32)offsetof(struct x86_tlb_entry, tag) +
               8 * (i32)(class & 1 ? X86_WRITE : X86_READ);
     i32 slot = PUSHED + AT(slot);
-    t->fill_slot[class] = emit_rx(e, e->p);
-    const u8 *again = t->fill_slot[class];
+    t->fill_slot[class][s] = emit_rx(e, e->p);
+    const u8 *again = t->fill_slot[class][s];
     EMIT(e, 0x50, 0x51, 0x44, 0x89, 0xd0, 0xc1, 0xe8, 0x06, 0x25); /* push rax, rcx; */
     emit32(e, (X86_TLB_SIZE - 1) * 64);                            /* mov eax, r10d; shr 6; and */
     emit_by_rax(e, 0x8b, X86_RCX, tag);
@@ -52,7 +53,7 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class)
     EMIT(e, 0x59, 0x58, 0xc3); /* pop rcx, rax; ret */
     emit_land(e, missed);
     EMIT(e, 0x4c, 0x03, 0xd1, 0x59, 0x58, 0x41, 0x53, 0x41, 0xbb); /* add r10, rcx; pop rcx, rax; */
-    emit32(e, refill_of(1, class & 1 ? X86_WRITE : X86_READ, class / 2)); /* push r11; mov r11d */
+    emit32(e, refill_of(sizes[s], class & 1 ? X86_WRITE : X86_READ, class / 2)); /* push r11; mov r11d */
     emit_call(e, t->do_refill_for_slot);
     EMIT(e, 0x41, 0x5b); /* pop r11 */
     emit_jcc(e, CC_NE, again);
@@ -62,7 +63,8 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class)
 void slot_routines(struct translator *t, struct emit *e)
 {
     for (unsigned class = 0; class < SLOT_CLASSES; class ++)
-        emit_fill(t, e, class);
+        for (unsigned s = 0; s < SLOT_SIZES; s++)
+            emit_fill(t, e, class, s);
     translate_void_slots(t);
 }
 
@@ -102,6 +104,7 @@ void slot_check(struct lower *l, unsigned size, enum x86_access access)
                                          .offset = offset,
                                          .size = (u16)size,
                                          .class = (u8) class,
+                                         .sizes = (u8)s,
                                          .slow = (u16)l->slows};
     lower_slow_at(l, NULL);
     emit_state(&l->e, REX_W, 0x03, T0, AT(slot) + offset + (i32)offsetof(struct page_slot, host));
@@ -116,7 +119,7 @@ void slot_emit_misses(struct lower *l)
         emit_state(e, REX_W, 0x03, T0, AT(slot) + m->offset + (i32)offsetof(struct page_slot, tag));
         EMIT(e, 0x41, 0xbb); /* mov r11d, imm32 */
         emit32(e, (u32)m->offset);
-        emit_call(e, l->t->fill_slot[m->class]);
+        emit_call(e, l->t->fill_slot[m->class][m->sizes]);
         EMIT(e, 0x49, 0x81, 0xfa); /* cmp r10, imm32 */
         emit32(e, 4096u - m->size);
         l->slow[m->slow].site = emit_jcc_open(e, CC_A);

@@ -206,7 +206,7 @@ struct translator {
     u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
     void (*enter)(struct translator *, const u8 *host);
     const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_landing, *exit_slow;
-    const u8 *fill_slot[SLOT_CLASSES]; /* page of T0 into the slot T1; T0 = offset, or large */
+    const u8 *fill_slot[SLOT_CLASSES][SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
     u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
     struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
