@@ -30,6 +30,7 @@ struct mount_request {
     const char *destination, *type, *source;
     const char **options; /* ended by NULL */
     struct id_maps uids, gids;
+    const char *in_root; /* source from the root on, where it lies there: mount_sources_prepare */
 };
 
 struct device_request {

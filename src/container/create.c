@@ -8,6 +8,7 @@
 #include "container/criu.h"
 #include "container/hooks.h"
 #include "container/landlock.h"
+#include "container/mount_source.h"
 #include "container/mounts.h"
 #include "container/rootfs_devices.h"
 #include "container/seccomp_agent.h"
@@ -210,12 +211,11 @@ static int start_scope(struct creation *c, struct err *e)
 static int set_resources(struct creation *c, struct err *e)
 {
     json_t *resources = c->config.resources;
-    int r;
     if (!c->cgroup_made)
         return 0;
-    if (resources && (r = cgroup_set(c->cgroups, c->state.cgroup, resources, e)))
+    if (resources && cgroup_set(c->cgroups, c->state.cgroup, resources, e))
         return err_wrap(e, "control group");
-    if (!c->rootless && (r = cgroup_set_devices(c->cgroups, c->state.cgroup, resources, e)))
+    if (!c->rootless && cgroup_set_devices(c->cgroups, c->state.cgroup, resources, e))
         return err_wrap(e, "control group");
     return 0;
 }
@@ -256,7 +256,7 @@ static int prepare_inner(struct creation *c, struct err *e)
     c->prepared = calloc(k->mount_count + 1, sizeof *c->prepared);
     if (!c->prepared)
         return err_set(e, -ENOMEM, "out of memory");
-    if ((r = mounts_prepare(k, c->state.rootfs, !geteuid(), c->prepared, e)))
+    if ((r = mount_sources_prepare(&c->config, c->state.rootfs, !geteuid(), c->prepared, e)))
         return r;
     in->prepared = c->prepared;
     if (in->userns && !c->rootless && (r = prepare_devices(c, e)))

@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 #include "container/cgroup.h"
+#include "container/mount_source.h"
 #include "container/path.h"
-#include "container/userns.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -86,63 +86,6 @@ static int apply_propagation(int fd, const struct mount_options *o, struct err *
     return 0;
 }
 
-/* A bind source relative to the bundle is relative to the working directory, which is the bundle.
- */
-static int clone_source(const struct config *c, const struct mount_request *m,
-                        const struct mount_options *o, struct err *e)
-{
-    if (!m->source)
-        return err_set(e, -EINVAL, "mount `%s`: a bind mount needs a source", m->destination);
-    return mount_clone(AT_FDCWD, m->source, o->recursive, o->source_nofollow, e);
-}
-
-static int map_ids(const struct config *c, const struct mount_request *m,
-                   const struct mount_options *o, int tree, struct err *e)
-{
-    const struct id_maps *uids = m->uids.n ? &m->uids : &c->uids;
-    const struct id_maps *gids = m->gids.n ? &m->gids : &c->gids;
-    if (!uids->n || !gids->n)
-        return err_set(e, -EINVAL, "mount `%s`: an id-mapped mount needs mappings", m->destination);
-    auto_close int ns = userns_open(uids, gids, e);
-    return ns < 0 ? ns : mount_idmap(tree, o->ridmap, ns, e);
-}
-
-int mounts_prepare(const struct config *c, const char *rootfs, bool privileged, int *fds,
-                   struct err *e)
-{
-    for (size_t i = 0; i < c->mount_count; i++)
-        fds[i] = -1;
-    for (size_t i = 0; i < c->mount_count; i++) {
-        const struct mount_request *m = &c->mounts[i];
-        struct mount_options o;
-        int r = mount_options_parse(m->options, &o, e);
-        if (r)
-            return err_wrap(e, "mount `%s`", m->destination);
-        bool idmap = o.idmap || m->uids.n;
-        bool bind = o.bind || (m->type && (!strcmp(m->type, "bind") || !strcmp(m->type, "rbind")));
-        if (idmap && !bind)
-            return err_set(e, -ENOTSUP, "mount `%s`: only bind mounts can be id-mapped",
-                           m->destination);
-        /* A source in the root may show earlier entries: cloned when its turn comes. */
-        if (bind && !idmap && rootfs && m->source && !strncmp(m->source, rootfs, strlen(rootfs)) &&
-            m->source[strlen(rootfs)] == '/')
-            continue;
-        if (!bind || !(idmap || (privileged && c->ns[NS_USER].wanted)))
-            continue;
-        if (idmap && !privileged)
-            return err_set(e, -EPERM, "mount `%s`: id-mapped mounts need privileges",
-                           m->destination);
-        fds[i] = clone_source(c, m, &o, e);
-        if (fds[i] < 0)
-            return err_wrap(e, "mount `%s`", m->destination);
-        /* Cloned from the host's own mounts: must not propagate into them. */
-        if ((r = mount_change(fds[i], o.recursive, 0, 0, MS_SLAVE_, e)) ||
-            (idmap && (r = map_ids(c, m, &o, fds[i], e))))
-            return err_wrap(e, "mount `%s`", m->destination);
-    }
-    return 0;
-}
-
 /* Some callers name the destination as the host sees it. */
 static const char *inside(const struct mounter *m, const char *destination)
 {
@@ -187,9 +130,7 @@ static int mount_bind_entry(const struct mounter *m, size_t index, const struct 
 {
     const struct mount_request *q = &m->config->mounts[index];
     int r;
-    auto_close int tree = m->prepared && m->prepared[index] >= 0
-                              ? fcntl(m->prepared[index], F_DUPFD_CLOEXEC, 3)
-                              : clone_source(m->config, q, o, e);
+    auto_close int tree = mount_source_open(m, index, o, e);
     if (tree < 0)
         return tree;
     bool found;
@@ -425,7 +366,7 @@ static int check_procfs(const struct mount_request *q, bool bind, struct err *e)
                                           "/proc/sys/kernel/ns_last_pid",
                                           "/proc/sys/crypto/fips_enabled"};
     const char *d = q->destination;
-    char clean[256];
+    char clean[256] = "";
     size_t n = 0;
     for (; *d && n < sizeof clean - 1; d++)
         if (*d != '/' || !n || clean[n - 1] != '/')

@@ -90,6 +90,65 @@ chown -R 100000:100000 "$root"
 expect "a device in a user namespace" "10:11 640" "$(run run $id)"
 chown -R 0:0 "$root"
 
+# Id-mapped mounts, also of what lies in the root and of what earlier entries mount there.
+maps() { echo "\"uidMappings\": [{\"containerID\": 0, \"hostID\": $1, \"size\": 65536}], \"gidMappings\": [{\"containerID\": 0, \"hostID\": $1, \"size\": 65536}]"; }
+userns() { edit "s|\"namespaces\": \[|$(maps 100000), \"namespaces\": [{\"type\": \"user\"},|"; }
+mkdir -p "$root/data/sub" "$dir/out/sub"
+touch "$root/data/file" "$root/data/sub/file" "$dir/out/sub/file" "$dir/out/file" "$root/etc/image"
+ln -s /etc "$root/evil"
+mapped() { bundle "\"stat\", \"-c\", \"%u:%g\", \"$1\""; }
+mapped /m/file
+mounts "{\"destination\": \"/m\", \"source\": \"$dir/out\", \"options\": [\"bind\"], $(maps 1000)}"
+if out=$(run run $id 2>&1) && [ "$out" = 1000:1000 ]; then
+    # name, file looked at, mounts, wanted with the ids of the host, wanted in a user namespace
+    idmapped() {
+        mapped "$2"
+        mounts "$3"
+        expect "idmap: $1" "$4" "$(echo $(run run $id 2>&1))"
+        mapped "$2"
+        mounts "$3"
+        userns
+        expect "idmap: $1, user namespace" "$5" "$(echo $(run run $id 2>&1))"
+    }
+    idmapped "in the root" /m/file \
+        "{\"destination\": \"/m\", \"source\": \"$root/data\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "relative, in the root" /m/file \
+        "{\"destination\": \"/m\", \"source\": \"rootfs/data/\", \"options\": [\"bind\"], $(maps 101000)}" 101000:101000 1000:1000
+    idmapped "a file" /one-file \
+        "{\"destination\": \"/one-file\", \"source\": \"rootfs/data/sub/file\", \"options\": [\"bind\"], $(maps 100007)}" 100007:100007 7:7
+    idmapped "of an earlier bind" /m/file \
+        "{\"destination\": \"/e\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/e/sub\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "of an earlier tmpfs" /m \
+        "{\"destination\": \"/e\", \"source\": \"tmpfs\", \"type\": \"tmpfs\"}, {\"destination\": \"/m\", \"source\": \"rootfs/e\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "with what is mounted below" /m/in/sub/file \
+        "{\"destination\": \"/data/in\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/data\", \"options\": [\"rbind\", \"ridmap\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "of what is mounted below only the top" /m/in/sub/file \
+        "{\"destination\": \"/data/in\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/data\", \"options\": [\"rbind\", \"idmap\"], $(maps 100000)}" 0:0 65534:65534
+    idmapped "a link in the image stays in the image" /m/image \
+        "{\"destination\": \"/m\", \"source\": \"rootfs/evil\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    mapped /m/image
+    mounts '{"destination": "/m", "source": "rootfs/evil", "options": ["bind"]}'
+    expect "and so without a map" 0:0 "$(run run $id 2>&1)"
+    mapped /m
+    mounts "{\"destination\": \"/m\", \"source\": \"rootfs/no/source\", \"options\": [\"bind\"], $(maps 100000)}"
+    run run $id 2>err
+    expect "a source that is not there is named" 1 "$(grep -c 'mount .rootfs/no/source. to ./m.: open ./no/source. in the root' err)"
+    # The maps of a user namespace that is joined.
+    bundle '"sleep", "100"'
+    userns
+    run run -d $id </dev/null >/dev/null 2>&1
+    pid=$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+    for source in "$dir/out" rootfs/data; do
+        mapped /m/file
+        mounts "{\"destination\": \"/m\", \"source\": \"$source\", \"options\": [\"bind\", \"idmap\"]}"
+        edit "s|\"namespaces\": \[|\"namespaces\": [{\"type\": \"user\", \"path\": \"/proc/$pid/ns/user\"},|"
+        expect "idmap: of a joined user namespace, $source" 0:0 "$(run run $id-b 2>&1)"
+    done
+    run delete --force $id
+else
+    echo "no id-mapped mounts here: $out"
+fi
+
 # Descriptors.
 bundle '"sh", "-c", "cat <\&4; ls /proc/self/fd | grep -c ."'
 expect "what is preserved, and no more" "kept 5" "$(echo $(run run --preserve-fds 2 $id 4<<X 6</dev/null
@@ -115,7 +174,7 @@ run exec --cgroup .. $id true 2>err
 expect "a group outside is refused" 1 "$(grep -c 'not a sub cgroup path' err)"
 expect "the last of two variables counts" 2 "$(run exec --env A=1 --env A=2 $id env | sed -n 's/^A=//p')"
 n=0 # started means that the init goes on to its program
-until [ "$(run ps $id -o comm | grep -c sleep)" = 1 ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+until [ "$(run ps $id -o pid,comm | grep -c sleep)" = 1 ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
 expect "ps with options" 1 "$(run ps $id -o pid,comm | grep -c sleep)"
 run kill --regex "^$id\$" KILL
 gone "$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
