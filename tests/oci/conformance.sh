@@ -214,6 +214,25 @@ if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     expect "a frozen group is refused" 1 "$(grep -c 'unexpectedly frozen' err)"
     rmdir $freezer/$id /sys/fs/cgroup/*/$id 2>/dev/null
 fi
+cpuset=/sys/fs/cgroup/cpuset
+if [ -e $cpuset/tasks ] && mkdir $cpuset/$id $cpuset/$id/made; then # as mkdir leaves them: empty
+    expect "a new cpuset group is empty" "" "$(cat $cpuset/$id/cpuset.cpus $cpuset/$id/made/cpuset.mems | tr -d '\n')"
+    bundle '"grep", "_allowed_list", "/proc/self/status"'
+    wanted=$(echo $(run run $id))
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id/made/new/group\",|"
+    expect "below an empty cpuset group" "$wanted" "$(echo $(run run $id 2>&1))"
+    expect "which has what is above it" "$(cat $cpuset/cpuset.cpus $cpuset/cpuset.mems)" "$(cat $cpuset/$id/made/cpuset.cpus $cpuset/$id/made/cpuset.mems)"
+    echo 0 >$cpuset/$id/made/new/cpuset.cpus
+    echo 0 >$cpuset/$id/made/cpuset.cpus
+    run run $id >/dev/null
+    expect "and keeps what it has" "0 0" "$(echo $(cat $cpuset/$id/made/cpuset.cpus $cpuset/$id/made/new/cpuset.cpus))"
+    bundle '"true"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id/made/new\",|"
+    rmdir /sys/fs/cgroup/*/$id/made/new; mkdir $cpuset/$id/made/new
+    expect "an empty cpuset group of its own" 0 "$(run run $id >/dev/null; echo $?)"
+    rmdir /sys/fs/cgroup/*/$id/made/new /sys/fs/cgroup/*/$id/made /sys/fs/cgroup/*/$id 2>/dev/null
+    expect "no group is left" "" "$(ls -d /sys/fs/cgroup/*/$id 2>/dev/null)"
+fi
 
 # seccomp.
 profile() { edit "s|\"namespaces\": \[|\"seccomp\": $1, \"namespaces\": [|"; }
