@@ -112,11 +112,7 @@ static int check(struct creation *c, struct err *e)
         return r;
     if (c->rt->systemd && (r = systemd_scope_parse(k->cgroups_path, o->id, &c->scope, e)))
         return r;
-    struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
-    unsigned n;
-    r = rules ? device_rules_parse(k->resources, rules, &n, e)
-              : err_set(e, -ENOMEM, "out of memory");
-    free(rules);
+    r = device_rules_check(k->resources, e);
     if (!r && k->seccomp)
         r = seccomp_cache_compile(c->dir.root, k->seccomp, &c->seccomp, e);
     return r;

@@ -220,7 +220,7 @@ int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool for
             return r;
         log_warn("oci", "%s", e ? e->text : "the control group could not be removed");
     }
-    if (c.state.scope && sdbus_loadable() && (r = systemd_scope_stop(c.state.scope, &why)))
+    if (c.state.scope && sdbus_loadable() && systemd_scope_stop(c.state.scope, &why))
         log_warn("oci", "%s", why.text);
     struct config config;
     bool hooks = c.state.late_hooks && !config_load(&config, c.dir.fd, "config.json", NULL);
@@ -307,7 +307,8 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources, 
         return err_set(e, -ESRCH, "cannot update container `%s`: it is stopped", id);
     if (!c.state.cgroup)
         return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
-    if ((r = cgroup_host_read(&host, e)) ||
+    /* What is wrong with it is said before anything is changed. */
+    if ((r = device_rules_check(resources, e)) || (r = cgroup_host_read(&host, e)) ||
         (c.state.scope && sdbus_loadable() &&
          (r = systemd_scope_update(c.state.scope, resources, host->pure_v2, e))) ||
         (r = cgroup_set(host, c.state.cgroup, resources, e)))

@@ -234,6 +234,57 @@ if [ -e $cpuset/tasks ] && mkdir $cpuset/$id $cpuset/$id/made; then # as mkdir l
     expect "no group is left" "" "$(ls -d /sys/fs/cgroup/*/$id 2>/dev/null)"
 fi
 
+# Device rules of an update, while the container uses what they leave alone.
+devices=/sys/fs/cgroup/devices
+if [ -e $devices/tasks ]; then
+    bundle '"sh", "-c", "while true; do true >/dev/null || echo denied; done"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id\",|"
+    run run -d $id </dev/null >told 2>&1
+    rules() { # the rules, more of the resources
+        printf '{"devices": [{"allow": false}%s]%s}' "${1:+, $1}" "${2:+, $2}" >r.json
+        run update --resources r.json $id 2>err
+    }
+    of() { sed -n "s/^c $1 //p" $devices/$id/devices.list; }
+    kmsg='"allow": true, "type": "c", "major": 1, "minor": 11'
+    for access in mrw=rwm wr=rw rr=r rwa=rw am=m; do
+        rules "{$kmsg, \"access\": \"${access%=*}\"}"
+        expect "update of devices, ${access%=*}" "0 ${access#*=} rwm" "$? $(of 1:11) $(of 1:3)"
+    done
+    rules "{$kmsg}"; expect "all access without the member" "0 rwm" "$? $(of 1:11)"
+    before=$(cat /sys/fs/cgroup/pids/$id/pids.max)
+    rules "{$kmsg, \"access\": \"rx\"}" '"pids": {"limit": 77}'
+    expect "a wrong access is refused" "1 1" "$? $(grep -c '`devices\[1\].access`: `x` in `rx`' err)"
+    expect "and nothing is changed" "rwm $before" "$(of 1:11) $(cat /sys/fs/cgroup/pids/$id/pids.max)"
+    rules "{$kmsg, \"access\": \"a\"}"; expect "nor does a alone mean all" 1 $?
+    rules "{$kmsg}, {\"allow\": false, \"type\": \"c\", \"major\": 1, \"minor\": 11, \"access\": \"w\"}"
+    expect "the rules' order counts" "0 rm" "$? $(of 1:11)"
+    mkdir $devices/$id/below
+    rules ''; expect "with groups below the container's" "0 " "$? $(of 1:11)"
+    rules '{"allow": true, "access": "rwm"}'
+    expect "where not all can be allowed" "1 1" "$? $(grep -c 'hint: the container has control groups' err)"
+    rmdir $devices/$id/below
+    n=0 # it goes a little later than its directory
+    until rules '{"allow": true, "access": "rwm"}' || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+    for _ in 1 2 3 4 5; do
+        rules '{"allow": true, "access": "rwm"}'
+        expect "all devices" "a *:* rwm" "$(cat $devices/$id/devices.list)"
+        rules "{$kmsg}"
+        expect "and not all again" "rwm" "$(of 1:11)"
+    done
+    run kill $id KILL
+    n=0
+    until [ "$(status)" = stopped ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+    run delete $id
+    expect "nothing was denied in between" 0 "$(grep -c denied told)"
+    bundle '"sleep", "100"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id\",|"
+    run run -d $id </dev/null >/dev/null 2>&1
+    run pause $id
+    rules '{"allow": true, "access": "rwm"}'
+    expect "a paused container stays paused" "0 a paused" "$? $(cut -c1 $devices/$id/devices.list) $(status)"
+    run delete --force $id
+fi
+
 # seccomp.
 profile() { edit "s|\"namespaces\": \[|\"seccomp\": $1, \"namespaces\": [|"; }
 bundle '"true"'

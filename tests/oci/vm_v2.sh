@@ -79,6 +79,18 @@ bundle "\"sh\", \"-c\", \"$node; (: < /tmp/m) \\&\\& echo opened; (: > /tmp/m) 2
 sed -i "s/\"CAP_KILL\"/\"CAP_KILL\", \"CAP_MKNOD\"/; s#\"devices\": \[#\"devices\": [{\"allow\": false, \"access\": \"rwm\"}, {\"allow\": true, \"type\": \"b\", \"major\": $major, \"minor\": $minor, \"access\": \"rm\"}], \"x\": [#" config.json
 expect "one device to read only" "opened 1" "$(echo $($oci run $id 2>&1))"
 rm -f rootfs/tmp/m
+bundle '"sleep", "1000"' ''
+sed -i 's/"CAP_KILL"/"CAP_KILL", "CAP_MKNOD"/' config.json
+$oci run -d $id
+try() { $oci exec $id dd if=/tmp/m of=/dev/null count=1 2>&1 | grep -c permitted; }
+rules() { echo "{\"devices\": [{\"allow\": true, \"type\": \"b\", \"major\": $major, \"minor\": $minor, \"access\": \"$1\"}]}" > /tmp/r.json; $oci update --resources /tmp/r.json $id 2>&1; }
+$oci exec --cap CAP_MKNOD $id mknod /tmp/m b "$major" "$minor"
+expect "a device before an update" 1 "$(try)"
+rules mrwa >/dev/null; expect "allowed by an update" 0 "$(try)"
+expect "a wrong access" 1 "$(rules rx | grep -c 'none of r')"; expect "changes nothing" 0 "$(try)"
+rules w; expect "denied by an update" 1 "$(try)"
+$oci delete --force $id
+rm -f rootfs/tmp/m
 
 # Limits that bite.
 bundle '"tail", "/dev/zero"' '"memory": {"limit": 16777216}'

@@ -196,6 +196,32 @@ static void test_device_program(void **state)
     json_decref(j);
 }
 
+static void test_device_access(void **state)
+{
+    static const struct {
+        const char *access;
+        u32 parsed; /* 0: refused */
+    } rows[] = {{"rwm", 7}, {"mrw", 7}, {"wr", 6}, {"rr", 2}, {"mmmm", 1}, {"", 7},   {"rwa", 6},
+                {"am", 1},  {"a", 0},   {"x", 0},  {"R", 0},  {"r w", 0},  {"rwx", 0}};
+    struct device_rule rules[DEVICE_RULES_MAX];
+    struct err e;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned n;
+        json_t *j = json_pack("{s[{sbss}{sbssss}]}", "devices", "allow", 0, "access", "rwm",
+                              "allow", 1, "type", "c", "access", rows[i].access);
+        int r = device_rules_parse(j, rules, &n, &e);
+        json_decref(j);
+        if (rows[i].parsed) {
+            assert_int_equal(r, 0);
+            assert_int_equal(rules[2].access, rows[i].parsed);
+        } else {
+            assert_int_equal(r, -EINVAL);
+            assert_non_null(strstr(e.text, "`devices[1].access`"));
+            assert_non_null(strstr(e.text, "m (mknod)"));
+        }
+    }
+}
+
 static void test_names(void **state)
 {
     struct err e;
@@ -221,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_path_stays_inside, open_test_root, remove_test_root),
         cmocka_unit_test(test_mount_options),
         cmocka_unit_test(test_device_program),
+        cmocka_unit_test(test_device_access),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
