@@ -361,13 +361,13 @@ int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct
     return cgroup_stats(c.state.cgroup, out, e);
 }
 
-int runtime_oom_watch(const struct runtime *rt, const char *id, struct err *e)
+int runtime_oom_watch(const struct runtime *rt, const char *id, struct oom_watch *w, struct err *e)
 {
     auto_container struct open_container c;
     int r = container_open(&c, rt, id, false, e);
     if (r)
         return r;
-    return c.state.cgroup ? cgroup_oom_watch(c.state.cgroup, e)
+    return c.state.cgroup ? cgroup_oom_watch(c.state.cgroup, w, e)
                           : err_set(e, -ENOTSUP, "container `%s` has no control group", id);
 }
 

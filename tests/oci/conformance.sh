@@ -285,6 +285,42 @@ if [ -e $devices/tasks ]; then
     run delete --force $id
 fi
 
+# Lack of memory is an event: of a program beside the container's own, of its own, which is its end
+# too, and of one that may not be killed.
+events() { # what to run in a container with little memory, more of its limits
+    bundle "$1"
+    edit "s|\"resources\": {|\"resources\": {\"memory\": {\"limit\": 16777216$2},|"
+    run run -d $id </dev/null >/dev/null 2>&1
+    rm -f told
+    run events --interval 100ms $id >told 2>err &
+    listening=$!
+    n=0
+    until grep -qs stats told || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+}
+hear() {
+    n=0
+    until grep -q "^{\"type\":\"oom\",\"id\":\"$id\"}$" told || [ $n = 300 ]; do n=$((n + 1)); sleep 0.1; done
+    sleep 1 # for one too many
+    run delete --force $id
+    wait $listening
+    expect "events, $1" "0 ${2:-1}" "$? $(grep -c '"oom"' told)"
+    listening=
+}
+ln -sf busybox "$root/bin/tail"
+memory=/sys/fs/cgroup/memory/memory.limit_in_bytes
+if [ -e $memory ] || grep -qs memory /sys/fs/cgroup/cgroup.controllers; then
+    events '"sleep", "100"' ''
+    run exec $id tail /dev/zero >/dev/null 2>&1
+    hear "a program without memory"
+    events '"sh", "-c", "sleep 2; exec tail /dev/zero"' ''
+    hear "a container that it ends"
+fi
+if [ -e $memory ]; then
+    events '"sleep", "100"' ', "disableOOMKiller": true'
+    run exec -d $id sh -c 'a=0123456789; while true; do a=$a$a; done' </dev/null >/dev/null 2>&1
+    hear "a program that waits for memory"
+fi
+
 # seccomp.
 profile() { edit "s|\"namespaces\": \[|\"seccomp\": $1, \"namespaces\": [|"; }
 bundle '"true"'

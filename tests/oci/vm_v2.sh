@@ -95,6 +95,19 @@ rm -f rootfs/tmp/m
 # Limits that bite.
 bundle '"tail", "/dev/zero"' '"memory": {"limit": 16777216}'
 $oci run $id >/dev/null 2>&1; expect "killed for memory" 137 $?
+bundle '"sleep", "1000"' '"memory": {"limit": 16777216}'
+$oci run -d $id
+$oci events --interval 100ms $id > /tmp/told &
+n=0; until grep -q stats /tmp/told || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
+$oci exec $id tail /dev/zero >/dev/null 2>&1
+n=0; until grep -q '"oom"' /tmp/told || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
+$oci kill $id KILL
+wait; expect "events of lack of memory" "0 1" "$? $(grep -c '^{"type":"oom","id":"v2"}$' /tmp/told)"
+$oci delete --force $id
+bundle '"sh", "-c", "sleep 3; exec tail /dev/zero"' '"memory": {"limit": 16777216}'
+$oci run -d $id
+$oci events --interval 100ms $id > /tmp/told; expect "and of a container that it ends" "0 1" "$? $(grep -c '"oom"' /tmp/told)"
+$oci delete --force $id
 bundle '"sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 5 \& done 2>\&1; echo end"' '"pids": {"limit": 4}'
 expect "no more processes than allowed" 1 "$([ "$($oci run $id 2>&1 | grep -c -i "fork")" -ge 1 ] && echo 1)"
 
