@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* config.json: the linux object. */
 #include "container/config_priv.h"
+#include "container/intel_rdt.h"
 #include "container/memory_policy.h"
 
 #include <stdio.h>
@@ -191,7 +192,7 @@ static int check_sysctl(struct config *c, struct err *e)
 /* Sections that are understood but not provided: asked for, they must not be ignored. */
 static int refuse_unsupported(json_t *o, struct err *e)
 {
-    static const char *const sections[] = {"netDevices", "intelRdt"};
+    static const char *const sections[] = {"netDevices"};
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         json_t *v = json_object_get(o, sections[i]);
         if (v && json_object_size(v))
@@ -214,6 +215,8 @@ int config_parse_linux(struct config *c, json_t *o, struct err *e)
         (r = json_get_object(o, "linux", "sysctl", &c->sysctl, e)) ||
         (r = json_get_object(o, "linux", "memoryPolicy", &c->memory_policy, e)) ||
         (r = memory_policy_check(c->memory_policy, e)) ||
+        (r = json_get_object(o, "linux", "intelRdt", &c->intel_rdt, e)) ||
+        (r = intel_rdt_check(c->intel_rdt, e)) ||
         (r = config_strings(c, o, "linux", "maskedPaths", &c->masked, e)) ||
         (r = config_strings(c, o, "linux", "readonlyPaths", &c->readonly, e)) ||
         (r = json_get_string(o, "linux", "mountLabel", &c->mount_label, e)) ||

@@ -7,6 +7,7 @@
 #include "container/cgroup_devices.h"
 #include "container/criu.h"
 #include "container/hooks.h"
+#include "container/intel_rdt.h"
 #include "container/landlock.h"
 #include "container/mount_source.h"
 #include "container/mounts.h"
@@ -108,7 +109,8 @@ static int check(struct creation *c, struct err *e)
         return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
     if (k->mount_label)
         log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
-    if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)))
+    if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)) ||
+        (r = intel_rdt_check_host(k->intel_rdt, o->id, e)))
         return r;
     if (c->rt->systemd && (r = systemd_scope_parse(k->cgroups_path, o->id, &c->scope, e)))
         return r;
@@ -140,6 +142,7 @@ static int record(struct creation *c, struct err *e)
     s->annotations = json_incref(c->config.annotations);
     s->creator = getpid();
     s->own_pids = c->config.ns[NS_PID].wanted && !c->config.ns[NS_PID].path;
+    s->resctrl = intel_rdt_owned(c->config.intel_rdt, s->id);
     s->late_hooks = c->config.hooks[HOOK_POSTSTART].n || c->config.hooks[HOOK_POSTSTOP].n;
     if ((r = process_start_time(s->creator, &s->creator_start)))
         return err_set(e, r, "read the own start time");
@@ -183,6 +186,14 @@ static int make_group(struct creation *c, bool v2, struct err *e)
     if (r == -EBUSY)
         c->cgroup_made = false; /* it is somebody else's */
     return r ? r : cgroup_doors_open(c->cgroups, path, v2, c->rootless, &c->doors, e);
+}
+
+/* resctrl's group is for processes; what they start is in it too. */
+static int join_resctrl(struct creation *c, struct err *e)
+{
+    json_t *o = c->config.intel_rdt;
+    int r = intel_rdt_make(o, c->state.id, e);
+    return r ? r : intel_rdt_join(o, c->state.id, c->state.pid, e);
 }
 
 /* systemd makes the scope around the process, which then is in it; what systemd leaves out (it
@@ -323,7 +334,7 @@ static int start_init(struct creation *c, struct err *e)
     bool hooks = c->config.hooks[HOOK_PRESTART].n || c->config.hooks[HOOK_CREATE_RUNTIME].n ||
                  c->config.hooks[HOOK_CREATE_CONTAINER].n;
     if ((r = c->state.scope ? start_scope(c, e) : make_group(c, false, e)) ||
-        (r = set_resources(c, e)) || (r = furnish(c, e)) ||
+        (r = set_resources(c, e)) || (r = join_resctrl(c, e)) || (r = furnish(c, e)) ||
         (hooks && (r = state_save(&c->state, &c->dir, e))) ||
         (r = seccomp_agent_describe(&c->inner, &c->seccomp, &c->state, STATUS_CREATING,
                                     c->state.pid, e)) ||
@@ -372,6 +383,8 @@ static int restore(struct creation *c, struct err *e)
     c->supervision.pid = c->state.pid;
     if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
         return err_set(e, r, "the restored process died at once");
+    if ((r = join_resctrl(c, e)))
+        return r;
     c->state.complete = true;
     r = write_pid_file(o->pid_file, c->state.pid, e);
     return r ? r : state_save(&c->state, &c->dir, e);
@@ -388,6 +401,8 @@ static void undo(struct creation *c)
     }
     if (c->state.scope)
         (void)!systemd_scope_stop(c->state.scope, NULL);
+    if (c->dir_made && intel_rdt_remove(c->state.resctrl, &e))
+        log_warn("oci", "%s", e.text);
     if (c->dir_made) {
         auto_json json_t *state = state_to_json(&c->state, STATUS_STOPPED, false);
         if (c->state.pid > 0)

@@ -5,6 +5,7 @@
 #include "container/cgroup.h"
 #include "container/config.h"
 #include "container/exec_cgroup.h"
+#include "container/intel_rdt.h"
 #include "container/json.h"
 #include "container/process_cpus.h"
 #include "container/seccomp_agent.h"
@@ -214,6 +215,8 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         return r;
     pid_t pid = x->supervision.pid;
     if ((r = seccomp_agent_describe(&x->inner, &x->seccomp, &x->state, STATUS_RUNNING, pid, e)))
+        return r;
+    if ((r = intel_rdt_join(x->config.intel_rdt, o->id, pid, e)))
         return r;
     if (x->process.cpus_initial && (r = process_set_cpus(pid, x->process.cpus_initial, e)))
         return r;

@@ -204,7 +204,8 @@ fi
 bundle '"true"'
 edit 's|"linux": {|"linux": {"intelRdt": {"closID": "x"},|'
 run run $id 2>err
-expect "intelRdt is refused, not ignored" 1 "$(grep -c 'intelRdt. is not supported' err)"
+grep -q ' - resctrl ' /proc/self/mountinfo ||
+    expect "intelRdt without resctrl is refused, not ignored" "1 1" "$(grep -c 'intelRdt. needs a resctrl file system' err) $(grep -c 'hint: mount -t resctrl' err)"
 freezer=/sys/fs/cgroup/freezer
 if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     echo FROZEN >$freezer/$id/freezer.state
