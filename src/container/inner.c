@@ -84,18 +84,13 @@ static int open_proc(struct err *e)
     return fd;
 }
 
-static void end(int signal)
-{
-    child_exit(128 + signal);
-}
-
 /* The first process of a pid namespace is spared the signals it does not handle: a container that
  * waits for its start could only be killed. Before anybody can call it created. */
 static void end_on_signals(void)
 {
     static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        signal(ending[i], end);
+        child_exit_on(ending[i]);
 }
 
 static int wait_for_start(struct inner *in, struct err *e)
