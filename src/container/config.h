@@ -133,6 +133,7 @@ struct config {
     json_t *sysctl;        /* an object of strings or NULL */
     json_t *memory_policy; /* an object or NULL */
     json_t *intel_rdt;     /* an object or NULL */
+    json_t *net_devices;   /* an object that is not empty, or NULL */
     const char **masked, **readonly;
     unsigned long rootfs_propagation; /* MS_ flags; 0: the default */
     const char *mount_label;

@@ -129,7 +129,12 @@ int inner_join_groups(struct inner *in, struct err *e)
     if (!in->joined || (in->process && !in->process->cpus_initial))
         process_reset_cpus();
     cgroup_doors_close(in->doors);
-    return r || in->joined ? r : enter_cgroup_namespace(in, e);
+    if (r || in->joined)
+        return r;
+    /* The runtime listens from now on. Hooks and sysctls find the devices in place. */
+    if (in->config->net_devices && (r = channel_ask(in->channel, MSG_NETWORK, 0, e)))
+        return r;
+    return enter_cgroup_namespace(in, e);
 }
 
 static int go(struct inner *in, struct err *e)

@@ -3,6 +3,7 @@
 #include "container/supervise.h"
 
 #include "container/mount_source.h"
+#include "container/netdevice.h"
 #include "container/userns.h"
 
 #include <fcntl.h>
@@ -46,6 +47,12 @@ static int next(struct supervision *s, const struct config *c, struct packet *p,
         return err_set(e, p->value, "%s", p->text);
     if (p->type == MSG_MAP_IDS) {
         if ((r = userns_map(s->pid ? s->pid : s->helper, &c->uids, &c->gids, e)) ||
+            (r = channel_send(s->channel, MSG_GO, 0, NULL)))
+            return r;
+        return next(s, c, p, e);
+    }
+    if (p->type == MSG_NETWORK) {
+        if ((r = netdevice_move(c->net_devices, s->pid, e)) ||
             (r = channel_send(s->channel, MSG_GO, 0, NULL)))
             return r;
         return next(s, c, p, e);

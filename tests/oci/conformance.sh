@@ -16,6 +16,7 @@ bad=0
 run() { timeout 60 "$oci" --root "$dir/state" "$@"; }
 listening=
 finish() {
+    ip link del "d$$" 2>/dev/null
     [ -z "$listening" ] || kill "$listening" 2>/dev/null
     run delete --force --regex "^$id"
     rm -rf "$dir"
@@ -320,6 +321,76 @@ if [ -e $memory ]; then
     events '"sleep", "100"' ', "disableOOMKiller": true'
     run exec -d $id sh -c 'a=0123456789; while true; do a=$a$a; done' </dev/null >/dev/null 2>&1
     hear "a program that waits for memory"
+fi
+
+# Network devices of the host. One half of a pair goes in, the other stays; both go with the
+# namespace.
+nd=d$$
+pair() {
+    ip link del "$nd" 2>/dev/null
+    ip link add "$nd" mtu 1400 type veth peer name "p$nd" 2>err && ip link set "p$nd" up &&
+        ip address add 10.99.3.1/24 broadcast 10.99.3.255 dev "$nd" &&
+        ip address add 10.99.4.1 peer 10.99.4.2/32 dev "$nd" &&
+        ip address add 10.99.5.1/24 scope link dev "$nd" && ip link set "$nd" up &&
+        { ip address add fd99::1/64 nodad dev "$nd" 2>/dev/null || true; }
+}
+devices() { edit "s|\"linux\": {|\"linux\": {\"netDevices\": {$1},|"; }
+ln -sf busybox "$root/bin/ip"
+cat >"$root/bin/show" <<'X'
+seen=$(ip address show dev "$1")
+for a in "mtu 1400" LOWER_UP "inet 10.99.3.1/24 brd 10.99.3.255 scope global" "inet 10.99.4.1 peer 10.99.4.2/32" 10.99.5.1 "inet6 fd99::1/64 scope global" "$2"; do
+    echo "$seen" | grep -c "$a"
+done
+X
+if command -v ip >/dev/null && pair; then
+    looks() { # name of the test, what `name` is, the name inside, more to do to the bundle
+        pair
+        bundle "\"sh\", \"/bin/show\", \"$3\", \"$(cat "/sys/class/net/$nd/address")\""
+        devices "\"$nd\": {$2}"
+        [ -z "${4:-}" ] || $4
+        v6=$(ip address show dev "$nd" | grep -c fd99)
+        expect "netDevices: $1" "1 1 1 1 0 $v6 1" "$(echo $(run run $id 2>&1))"
+    }
+    looks "moved" '' "$nd"
+    looks "renamed" '"name": "ctr0"' ctr0
+    looks "the first free of many names" '"name": "ctr%d"' ctr0
+    looks "in a user namespace" '"name": "ctr0"' ctr0 userns
+    pair
+    bundle '"true"'
+    devices "\"$nd\": {}"
+    edit '/"type": "network"/s/network/time/'
+    run run $id 2>err
+    expect "netDevices without a network namespace" 1 "$(grep -c 'without a NET namespace' err)"
+    bundle '"true"'
+    devices "\"$nd\": {}, \"no-such\": {}"
+    run run $id 2>err
+    expect "netDevices: a missing one is named" 1 "$(grep -c 'network device .no-such. of the host: No such device' err)"
+    expect "and no other has moved" 1 "$(ip -o link show dev "$nd" | grep -c .)"
+    # A namespace that is joined: what goes there stays there, and names there are taken.
+    bundle '"sleep", "100"'
+    run run -d $id </dev/null >/dev/null 2>&1
+    net=/proc/$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')/ns/net
+    join() { edit "s|\"type\": \"network\"|\"type\": \"network\", \"path\": \"$net\"|"; }
+    bundle '"true"'
+    devices "\"$nd\": {\"name\": \"lo\"}"
+    join
+    run run $id-b 2>err
+    expect "netDevices: a name that is taken" "1 1" "$(grep -c '.lo. is in the container already' err) $(ip -o link show dev "$nd" | grep -c .)"
+    bundle '"true"'
+    devices "\"$nd\": {\"name\": \"there%d\"}"
+    join
+    run run $id-b
+    expect "netDevices into a namespace that is joined" "0 1" "$? $(run exec $id ip -o link show dev there0 | grep -c .)"
+    bundle '"true"'
+    devices "\"p$nd\": {}"
+    net=/proc/self/ns/net
+    join
+    run run $id-b 2>err
+    expect "netDevices into the host's" 1 "$(grep -c "joins the host's" err)"
+    run delete --force $id
+    ip link del "$nd" 2>/dev/null
+else
+    echo "no network devices can be made here: $(cat err)"
 fi
 
 # seccomp.

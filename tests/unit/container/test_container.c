@@ -48,6 +48,12 @@ static void test_config_refuses(void **state)
     refused("\"linux\":{\"intelRdt\":{\"closID\":\"..\"}}", "intelRdt.closID");
     refused("\"linux\":{\"intelRdt\":{\"memBwSchema\":\"L3:0=1\"}}", "starts with `MB:`");
     refused("\"linux\":{\"intelRdt\":{\"schemata\":[1]}}", "schemata[0]");
+    refused("\"linux\":{\"netDevices\":{\"eth0\":{}}}", "without a NET namespace");
+    refused("\"linux\":{\"namespaces\":[{\"type\":\"network\"}],\"netDevices\":{\"a/b\":{}}}",
+            "\"a/b\" cannot be a network device");
+    refused("\"linux\":{\"namespaces\":[{\"type\":\"network\"}],"
+            "\"netDevices\":{\"eth0\":{\"name\":\"%d%d\"}}}",
+            "netDevices.eth0.name");
     refused("\"vm\":{}", "not supported");
     refused("\"process\":{\"cwd\":\"a\",\"args\":[\"b\"]}", "`process.cwd`");
     refused("\"process\":{\"cwd\":\"/\",\"args\":[]}", "`process.args` is empty");
