@@ -14,6 +14,7 @@
 #include "container/rootfs_devices.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
+#include "container/selinux.h"
 #include "container/supervise.h"
 #include "container/systemd.h"
 #include "container/userns.h"
@@ -107,8 +108,9 @@ static int check(struct creation *c, struct err *e)
             return r;
     if (geteuid() && !k->ns[NS_USER].wanted)
         return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
-    if (k->mount_label)
-        log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
+    if ((r = selinux_check_label(k->mount_label, "linux.mountLabel", e)) ||
+        (r = selinux_check_label(k->process.selinux, "process.selinuxLabel", e)))
+        return r;
     if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)) ||
         (r = intel_rdt_check_host(k->intel_rdt, o->id, e)))
         return r;

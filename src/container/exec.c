@@ -10,6 +10,7 @@
 #include "container/process_cpus.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
+#include "container/selinux.h"
 #include "container/supervise.h"
 
 #include "base/log.h"
@@ -161,6 +162,8 @@ static int load(struct execution *x, const struct runtime *rt, const struct exec
     }
     if (x->process.terminal && !o->console_socket && o->detach)
         return err_set(e, -EINVAL, "a terminal needs --console-socket when detached");
+    if ((r = selinux_check_label(x->process.selinux, "process.selinuxLabel", e)))
+        return r;
     return x->config.seccomp ? seccomp_cache_compile(x->root, x->config.seccomp, &x->seccomp, e)
                              : 0;
 }

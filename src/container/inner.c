@@ -39,16 +39,22 @@ static int hide(struct err *e)
 
 /* The session key ring is a name space of its own: without a new one the container would see the
  * caller's keys. */
-static int join_keyring(struct inner *in, struct err *e)
+static int join_keyring(struct inner *in, int proc, struct err *e)
 {
+    static const char file[] = "thread-self/attr/keycreate";
+    const char *label = in->process ? in->process->selinux : NULL;
     char name[300];
+    int r = 0;
     if (in->no_new_keyring)
         return 0;
     snprintf(name, sizeof name, "_ses.%s", in->id);
+    /* The ring is the program's, not ours: it gets the label that the program will have. */
+    if (label && *label && (r = process_write_label(proc, file, label, e)))
+        return r;
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
         errno != EDQUOT && errno != EPERM)
         return fail(e, "join a new session keyring");
-    return 0;
+    return label && *label ? process_write_label(proc, file, "\n", e) : 0; /* the default again */
 }
 
 static int set_names(struct inner *in, struct err *e)
@@ -149,7 +155,7 @@ static int go(struct inner *in, struct err *e)
         in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) : open_proc(e);
     if (proc < 0 && !in->joined)
         return proc;
-    if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, e)))
+    if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, proc, e)))
         return r;
     if (!in->joined && (r = set_names(in, e)))
         return r;

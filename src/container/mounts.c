@@ -6,6 +6,7 @@
 #include "container/cgroup.h"
 #include "container/mount_source.h"
 #include "container/path.h"
+#include "container/selinux.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -210,6 +211,28 @@ static int mount_at(int target, const char *source, const char *type, unsigned l
     return 0;
 }
 
+/* The same with mountLabel; message queues are labelled as files are. */
+static int mount_labelled(const struct mounter *m, const struct mount_request *q, int target,
+                          const char *type, unsigned long flags, const char *data, struct err *e)
+{
+    const char *label = m->config->mount_label;
+    char all[4096 + 1280];
+    int r = selinux_mount_data(label, type, data, all, sizeof all, e);
+    if (r || (r = mount_at(target, q->source ? q->source : type, type, flags, all, e)) || !label ||
+        !*label || strcmp(type, "mqueue"))
+        return r;
+    auto_close int top = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
+    if (top < 0)
+        return top;
+    struct err why;
+    r = selinux_label_file(top, label, &why);
+    if (r == -EPERM && m->confined) { /* the policy's label for queues stays */
+        log_debug("oci", "mount `%s`: %s", q->destination, why.text);
+        return 0;
+    }
+    return r ? err_set(e, r, "%s", why.text) : 0;
+}
+
 static int mount_file_system(const struct mounter *m, const struct mount_request *q,
                              const struct mount_options *o, struct err *e)
 {
@@ -235,9 +258,9 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
                  (unsigned)(st.st_mode & 07777));
         data = with_mode;
     }
-    r = mount_at(target, q->source ? q->source : type, type, flags, data, e);
+    r = mount_labelled(m, q, target, type, flags, data, e);
     if (r == -EINVAL && data == with_mode)
-        r = mount_at(target, q->source ? q->source : type, type, flags, o->data, e);
+        r = mount_labelled(m, q, target, type, flags, o->data, e);
     /* sysfs needs the network namespace to be ours; a bind of the host's is what is left. */
     if (r == -EPERM && m->confined && (!strcmp(type, "sysfs") || !strcmp(type, "mqueue"))) {
         const char *host = !strcmp(type, "sysfs") ? "/sys" : "/dev/mqueue";
@@ -330,7 +353,10 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
         }
         return bind_group(m, &host->h[0], target, o, e);
     }
-    if ((r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, "mode=755", e)))
+    char data[1280];
+    if ((r = selinux_mount_data(m->config->mount_label, "tmpfs", "mode=755", data, sizeof data,
+                                e)) ||
+        (r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, data, e)))
         return r;
     auto_close int base = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
     if (base < 0)

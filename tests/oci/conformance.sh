@@ -207,6 +207,19 @@ edit 's|"linux": {|"linux": {"intelRdt": {"closID": "x"},|'
 run run $id 2>err
 grep -q ' - resctrl ' /proc/self/mountinfo ||
     expect "intelRdt without resctrl is refused, not ignored" "1 1" "$(grep -c 'intelRdt. needs a resctrl file system' err) $(grep -c 'hint: mount -t resctrl' err)"
+if [ ! -e /sys/fs/selinux/status ]; then
+    for label in mountLabel selinuxLabel; do
+        bundle '"true"'
+        edit "s|\"linux\": {|\"linux\": {\"mountLabel\": \"a:b:c:s0:c1,c2\",|; s|\"cwd\"|\"selinuxLabel\": \"a:b:c:s0\", \"cwd\"|; s|\"$label\"|\"kept\"|"
+        run run $id 2>err
+        expect "a label without SELinux is refused, not ignored" "1 1" "$(grep -c 'selinux label is specified in config, but selinux is disabled' err) $(grep -c hint: err)"
+    done
+    bundle '"sleep", "100"'
+    run run -d $id </dev/null >/dev/null 2>&1
+    run exec --process-label a:b:c:s0 $id true 2>err
+    expect "and so for exec" "255 1" "$? $(grep -c 'selinux is disabled' err)"
+    run delete --force $id
+fi
 freezer=/sys/fs/cgroup/freezer
 if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     echo FROZEN >$freezer/$id/freezer.state

@@ -7,6 +7,7 @@
 #include "container/mount_options.h"
 #include "container/path.h"
 #include "container/runtime.h"
+#include "container/selinux.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -233,6 +234,32 @@ static void test_device_access(void **state)
     }
 }
 
+static void test_mount_label(void **state)
+{
+    static const struct {
+        const char *label, *type, *data, *wanted;
+    } rows[] = {
+        {"u:r:t:s0:c1,c2", "tmpfs", "mode=755", "mode=755,context=\"u:r:t:s0:c1,c2\""},
+        {"u:r:t:s0", "devpts", "", "context=\"u:r:t:s0\""},
+        {"u:r:t:s0", "tmpfs", "rootcontext=x", "rootcontext=x"},
+        {"u:r:t:s0", "proc", "hidepid=2", "hidepid=2"},
+        {"u:r:t:s0", "cgroup2", "", ""},
+        {NULL, "tmpfs", "mode=755", "mode=755"},
+        {"", "tmpfs", "", ""},
+    };
+    char data[64];
+    struct err e;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(
+            selinux_mount_data(rows[i].label, rows[i].type, rows[i].data, data, sizeof data, &e),
+            0);
+        assert_string_equal(data, rows[i].wanted);
+    }
+    assert_int_equal(selinux_mount_data("u:r:t:s0", "tmpfs", "", data, 8, &e), -E2BIG);
+    assert_int_equal(selinux_check_label("a\",mode=777", "linux.mountLabel", &e), -EINVAL);
+    assert_int_equal(selinux_check_label("", "linux.mountLabel", &e), 0);
+}
+
 static char rdt_path[] = "/tmp/doppel-rdt-XXXXXX";
 
 static int make_rdt_tree(void **state)
@@ -361,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_mount_options),
         cmocka_unit_test(test_device_program),
         cmocka_unit_test(test_device_access),
+        cmocka_unit_test(test_mount_label),
         cmocka_unit_test_setup_teardown(test_intel_rdt, make_rdt_tree, remove_rdt_tree),
         cmocka_unit_test(test_names),
     };
