@@ -4,6 +4,8 @@
 
 #include "container/util.h"
 
+#include "base/log.h"
+
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,18 +13,52 @@
 #include <string.h>
 #include <time.h>
 
-static json_int_t oom_kills(json_t *data)
+/* Sleeps until the next statistics are due, memory has run out, or it is time to look whether the
+ * container is still there. */
+static void wait_for_events(const struct oom_watch *oom, i64 milliseconds)
 {
-    return json_integer_value(json_object_get(json_object_get(data, "memory"), "oomKills"));
+    struct pollfd p = {.fd = oom->fd, .events = POLLIN};
+    poll(&p, oom->fd >= 0, (int)MAX(MIN(milliseconds, (i64)500), (i64)0));
 }
 
-/* Sleeps until the next statistics are due or memory has run out. */
-static void wait_for_events(int oom, i64 milliseconds)
+static i64 milliseconds_until(const struct timespec *t)
 {
-    struct pollfd p = {.fd = oom, .events = POLLIN};
-    char drained[4096];
-    if (poll(&p, oom >= 0, (int)MIN(milliseconds, (i64)INT32_MAX)) > 0)
-        (void)!read(oom, drained, sizeof drained);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (t->tv_sec - now.tv_sec) * 1000 + (t->tv_nsec - now.tv_nsec) / 1000000;
+}
+
+/* Until the container ends. What ended it may have been the lack of memory: that is said last. */
+static int print_events(const char *id, i64 interval, bool once, struct oom_watch *oom)
+{
+    struct timespec next;
+    struct err e;
+    bool first = true;
+    int r = 0;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    while (!r) {
+        json_t *data;
+        bool ended = runtime_stats(&oci.rt, id, &data, &e);
+        if (ended && first)
+            return oci_failure(&e);
+        if (cgroup_oom_happened(oom))
+            oci_print_json(json_pack("{ss ss}", "type", "oom", "id", id), JSON_COMPACT);
+        if (!ended && milliseconds_until(&next) <= 0) {
+            r = oci_print_json(json_pack("{ss ss so}", "type", "stats", "id", id, "data", data),
+                               JSON_COMPACT);
+            clock_gettime(CLOCK_MONOTONIC, &next);
+            next.tv_sec += interval / 1000;
+            next.tv_nsec += interval % 1000 * 1000000;
+        } else if (!ended) {
+            json_decref(data);
+        }
+        fflush(stdout);
+        if (ended || once)
+            break;
+        first = false;
+        wait_for_events(oom, milliseconds_until(&next));
+    }
+    return r;
 }
 
 /* "5s", "100ms", "2m", or seconds; 0 when it is none. */
@@ -57,35 +93,11 @@ int oci_command_events(int argc, char **argv)
                                                 : "invalid option");
     }
     int r = oci_need_id("events", argc, argv, &id);
-    auto_close int oom = r || once ? -1 : runtime_oom_watch(&oci.rt, id, &e);
-    json_int_t killed = -1;
-    struct timespec next, now;
-    clock_gettime(CLOCK_MONOTONIC, &next);
-    while (!r) {
-        json_t *data;
-        if (runtime_stats(&oci.rt, id, &data, &e))
-            return killed >= 0 ? 0 : oci_failure(&e); /* the container's end is the events' end */
-        json_int_t kills = oom_kills(data);
-        if (killed >= 0 && kills > killed)
-            oci_print_json(json_pack("{ss ss}", "type", "oom", "id", id), JSON_COMPACT);
-        killed = kills;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        i64 left = (next.tv_sec - now.tv_sec) * 1000 + (next.tv_nsec - now.tv_nsec) / 1000000;
-        if (left <= 0) {
-            r = oci_print_json(json_pack("{ss ss so}", "type", "stats", "id", id, "data", data),
-                               JSON_COMPACT);
-            next = now;
-            next.tv_sec += interval / 1000;
-            next.tv_nsec += interval % 1000 * 1000000;
-            left = interval;
-        } else {
-            json_decref(data);
-        }
-        fflush(stdout);
-        if (once)
-            break;
-        /* The kernel tells of the lack before it counts the kill: look soon after, too. */
-        wait_for_events(oom, MIN(left, (i64)500));
-    }
+    struct oom_watch oom = OOM_WATCH_NONE;
+    if (!r && !once && runtime_oom_watch(&oci.rt, id, &oom, &e))
+        log_warn("oci", "events: lack of memory will not be told: %s", e.text);
+    if (!r)
+        r = print_events(id, interval, once, &oom);
+    cgroup_oom_end(&oom);
     return r;
 }

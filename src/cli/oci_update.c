@@ -29,6 +29,8 @@ static const struct update_flag {
     {"cpuset-cpus", "cpu", "cpus", true},
     {"cpuset-mems", "cpu", "mems", true},
     {"pids-limit", "pids", "limit", false},
+    {"l3-cache-schema", "intelRdt", "l3CacheSchema", true},
+    {"mem-bw-schema", "intelRdt", "memBwSchema", true},
     {"blkio-weight", "blockIO", "weight", false},
 };
 

@@ -168,13 +168,24 @@ int cgroup_path(const char *wanted, const char *id, char **out, struct err *e)
     return 0;
 }
 
-/* A new cpuset group has no CPUs and no memory nodes: nothing could join it. */
+static bool is_blank(const char *text)
+{
+    return !text[strspn(text, " \n")];
+}
+
+/* A cpuset group without CPUs or memory nodes is one that nothing can join. A new one has none, and
+ * one that somebody made and left so has to get them too, or what is below it could have none:
+ * going down, each takes what its parent has by then. What is set stays. */
 static int inherit_cpuset(int parent, int group, struct err *e)
 {
     static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
-        auto_c_free char *theirs = NULL;
+        auto_c_free char *own = NULL, *theirs = NULL;
         int r;
+        if ((r = file_read(group, files[i], 65536, &own, e)))
+            return r;
+        if (!is_blank(own))
+            continue;
         if ((r = file_read(parent, files[i], 65536, &theirs, e)) ||
             (r = file_write(group, files[i], theirs, e)))
             return r;
@@ -243,11 +254,11 @@ static int make_in(const struct cgroup_hierarchy *h, const char *path, struct er
             int next = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
             if (next < 0)
                 return fail(e, "open control group `%s`", full);
-            int r = cpuset && fresh ? inherit_cpuset(dir, next, e) : 0;
+            int r = cpuset ? inherit_cpuset(dir, next, e) : 0;
             close(dir);
             dir = next;
             if (r)
-                return r;
+                return err_wrap(e, "control group `%s`", full);
         }
         full[i] = kept;
     }

@@ -68,9 +68,6 @@ int cgroup_pids(const char *path, pid_t **out, size_t *n, struct err *e) must_ch
 int cgroup_kill(const char *path, int signal, struct err *e) must_check;
 /* Removes the group and what is below it; waits a little for dying processes. */
 int cgroup_remove(const char *path, struct err *e) must_check;
-/* A descriptor that becomes readable when the group runs out of memory (version 1) or its
- * memory.events change (version 2). */
-int cgroup_oom_watch(const char *path, struct err *e) must_check;
 /* What `events --stats` prints as data. */
 int cgroup_stats(const char *path, json_t **out, struct err *e) must_check;
 

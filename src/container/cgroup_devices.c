@@ -3,9 +3,8 @@
 #include "container/cgroup_devices.h"
 
 #include "container/json.h"
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
+
+#include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -17,6 +16,38 @@ static const struct device_rule always_allowed[] = {
     {true, 'c', 1, 9, 7} /* urandom */, {true, 'c', 5, 0, 7} /* tty */,
     {true, 'c', 5, 2, 7} /* ptmx */,    {true, 'c', 136, -1, 7} /* pts */,
 };
+
+/* Letters in any order, also repeated. An `a`, which is no access but common beside others and of
+ * no effect with other runtimes either, is passed over. */
+static int parse_access(const char *text, size_t index, u32 *access, struct err *e)
+{
+    bool stray = false;
+    *access = 0;
+    for (const char *p = text; *p; p++) {
+        stray |= *p == 'a';
+        *access |= *p == 'r'   ? DEVICE_READ
+                   : *p == 'w' ? DEVICE_WRITE
+                   : *p == 'm' ? DEVICE_MKNOD
+                               : 0;
+        if (!strchr("rwma", *p))
+            return err_set(e, -EINVAL,
+                           "resources: `devices[%zu].access`: `%c` in `%s` is none of r (read), w "
+                           "(write) and m (mknod)",
+                           index, *p, text);
+    }
+    if (stray && !*access)
+        return err_set(
+            e, -EINVAL,
+            "resources: `devices[%zu].access`: `%s` names none of r (read), w (write) and "
+            "m (mknod); leave it out to mean all",
+            index, text);
+    if (stray)
+        log_warn("oci", "resources: `devices[%zu].access`: the `a` in `%s` has no meaning", index,
+                 text);
+    if (!*access)
+        *access = DEVICE_READ | DEVICE_WRITE | DEVICE_MKNOD;
+    return 0;
+}
 
 int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n, struct err *e)
 {
@@ -34,7 +65,7 @@ int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n
         struct device_rule *q = &rules[count++];
         *q = (struct device_rule){.major = -1, .minor = -1};
         if (!json_is_object(o))
-            return err_set(e, -EINVAL, "config: `resources.devices[%zu]` is not an object", i);
+            return err_set(e, -EINVAL, "resources: `devices[%zu]` is not an object", i);
         if ((r = json_get_bool(o, w, "allow", &q->allow, e)) ||
             (r = json_get_string(o, w, "type", &type, e)) ||
             (r = json_get_i64(o, w, "major", &q->major, NULL, e)) ||
@@ -42,18 +73,15 @@ int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n
             (r = json_get_string(o, w, "access", &access, e)))
             return r;
         if (strlen(type) > 1 || (*type && !strchr("acbu", *type)))
-            return err_set(e, -EINVAL, "config: invalid device type `%s` in a device rule", type);
-        if (strspn(access, "rwm") != strlen(access))
-            return err_set(e, -EINVAL, "config: invalid access `%s` in a device rule", access);
+            return err_set(e, -EINVAL,
+                           "resources: `devices[%zu].type`: `%s` is none of a (all), c (character) "
+                           "and b (block)",
+                           i, type);
+        if ((r = parse_access(access, i, &q->access, e)))
+            return r;
         if (q->major < -1 || q->minor < -1 || q->major > INT32_MAX || q->minor > INT32_MAX)
-            return err_set(e, -EINVAL, "config: device number out of range in a device rule");
+            return err_set(e, -EINVAL, "resources: `devices[%zu]`: device number out of range", i);
         q->type = !*type ? 'a' : *type == 'u' ? 'c' : *type;
-        for (; *access; access++)
-            q->access |= *access == 'r'   ? DEVICE_READ
-                         : *access == 'w' ? DEVICE_WRITE
-                                          : DEVICE_MKNOD;
-        if (!q->access)
-            q->access = 7;
     }
     memcpy(&rules[count], always_allowed, sizeof always_allowed);
     *n = count + (unsigned)ARRAY_LEN(always_allowed);
@@ -182,44 +210,12 @@ static int set_v2(const struct cgroup_hierarchy *h, const char *path,
     return dir < 0 ? dir : attach_program(dir, program, e);
 }
 
-static void number_text(char *out, size_t size, i64 v)
+int device_rules_check(json_t *resources, struct err *e)
 {
-    if (v < 0)
-        snprintf(out, size, "*");
-    else
-        snprintf(out, size, "%" PRId64, v);
-}
-
-static int set_v1(const struct cgroup_hierarchy *h, const char *path,
-                  const struct device_rule *rules, unsigned n, struct err *e)
-{
-    auto_close int dir = cgroup_open(h, path, e);
-    if (dir < 0)
-        return dir;
-    for (unsigned i = 0; i < n; i++) {
-        const struct device_rule *q = &rules[i];
-        char text[64], major[24], minor[24];
-        number_text(major, sizeof major, q->major);
-        number_text(minor, sizeof minor, q->minor);
-        if (q->type == 'a' && q->major < 0 && q->minor < 0 && q->access == 7)
-            snprintf(text, sizeof text, "a");
-        else
-            snprintf(text, sizeof text, "%c %s:%s %s%s%s", q->type, major, minor,
-                     q->access & DEVICE_READ ? "r" : "", q->access & DEVICE_WRITE ? "w" : "",
-                     q->access & DEVICE_MKNOD ? "m" : "");
-        int r = 0;
-        if (q->type == 'a' && strcmp(text, "a")) { /* the file knows no "a" with numbers */
-            for (unsigned k = 0; k < 2 && !r; k++) {
-                text[0] = "cb"[k];
-                r = file_write(dir, q->allow ? "devices.allow" : "devices.deny", text, e);
-            }
-        } else {
-            r = file_write(dir, q->allow ? "devices.allow" : "devices.deny", text, e);
-        }
-        if (r)
-            return r;
-    }
-    return 0;
+    auto_c_free struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
+    unsigned n;
+    return rules ? device_rules_parse(resources, rules, &n, e)
+                 : err_set(e, -ENOMEM, "out of memory");
 }
 
 int cgroup_set_devices(const struct cgroup_host *host, const char *path, json_t *resources,
@@ -234,7 +230,7 @@ int cgroup_set_devices(const struct cgroup_host *host, const char *path, json_t 
         return r;
     const struct cgroup_hierarchy *h = cgroup_find(host, "devices");
     if (h && !h->v2)
-        return set_v1(h, path, rules, n, e);
+        return cgroup_set_devices_v1(h, path, rules, n, e);
     h = cgroup_v2(host);
     return h ? set_v2(h, path, rules, n, e)
              : err_set(e, -ENOTSUP, "resources: no control group can restrict devices");

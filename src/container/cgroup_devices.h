@@ -21,6 +21,8 @@ enum { DEVICE_RULES_MAX = 512, DEVICE_PROGRAM_MAX = 16 * DEVICE_RULES_MAX };
  * container has. */
 int device_rules_parse(json_t *resources, struct device_rule *rules, unsigned *n,
                        struct err *e) must_check;
+/* Whether they can be parsed. */
+int device_rules_check(json_t *resources, struct err *e) must_check;
 /* The last matching rule decides. */
 bool device_rules_allow(const struct device_rule *rules, unsigned n, char type, i64 major,
                         i64 minor, u32 access);
@@ -28,5 +30,8 @@ bool device_rules_allow(const struct device_rule *rules, unsigned n, char type, 
 unsigned device_rules_compile(const struct device_rule *rules, unsigned n, struct bpf_insn *out);
 int cgroup_set_devices(const struct cgroup_host *host, const char *path, json_t *resources,
                        struct err *e) must_check;
+/* Version 1's part of it. */
+int cgroup_set_devices_v1(const struct cgroup_hierarchy *h, const char *path,
+                          const struct device_rule *rules, unsigned n, struct err *e) must_check;
 
 #endif

@@ -9,7 +9,9 @@
 enum message {
     MSG_MAP_IDS = 1, /* child: my user namespace needs its maps */
     MSG_PID,         /* child: the init is process `value` */
+    MSG_NETWORK,     /* child: my network namespace is there; give it its devices */
     MSG_HOOKS,       /* child: run the hooks that come before pivot_root */
+    MSG_MAP_SOURCE,  /* child: clone this descriptor, the source of mount `value`, with other ids */
     MSG_PREPARED,    /* child: only the change of root is left; goes on without an answer */
     MSG_READY,       /* child: set up; waiting for start */
     MSG_ERROR,       /* child: text says why it ends */

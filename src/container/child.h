@@ -5,5 +5,7 @@
 #define CONTAINER_CHILD_H
 
 _Noreturn void child_exit(int status);
+/* A signal ends it as a shell tells it: with 128 and its number. */
+void child_exit_on(int signal);
 
 #endif

@@ -30,6 +30,7 @@ struct mount_request {
     const char *destination, *type, *source;
     const char **options; /* ended by NULL */
     struct id_maps uids, gids;
+    const char *in_root; /* source from the root on, where it lies there: mount_sources_prepare */
 };
 
 struct device_request {
@@ -131,6 +132,8 @@ struct config {
     json_t *seccomp;       /* an object or NULL */
     json_t *sysctl;        /* an object of strings or NULL */
     json_t *memory_policy; /* an object or NULL */
+    json_t *intel_rdt;     /* an object or NULL */
+    json_t *net_devices;   /* an object that is not empty, or NULL */
     const char **masked, **readonly;
     unsigned long rootfs_propagation; /* MS_ flags; 0: the default */
     const char *mount_label;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* config.json: the linux object. */
 #include "container/config_priv.h"
+#include "container/intel_rdt.h"
 #include "container/memory_policy.h"
+#include "container/netdevice.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -188,18 +190,6 @@ static int check_sysctl(struct config *c, struct err *e)
     return 0;
 }
 
-/* Sections that are understood but not provided: asked for, they must not be ignored. */
-static int refuse_unsupported(json_t *o, struct err *e)
-{
-    static const char *const sections[] = {"netDevices", "intelRdt"};
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        json_t *v = json_object_get(o, sections[i]);
-        if (v && json_object_size(v))
-            return err_set(e, -ENOTSUP, "config: `linux.%s` is not supported", sections[i]);
-    }
-    return 0;
-}
-
 int config_parse_linux(struct config *c, json_t *o, struct err *e)
 {
     int r;
@@ -214,11 +204,17 @@ int config_parse_linux(struct config *c, json_t *o, struct err *e)
         (r = json_get_object(o, "linux", "sysctl", &c->sysctl, e)) ||
         (r = json_get_object(o, "linux", "memoryPolicy", &c->memory_policy, e)) ||
         (r = memory_policy_check(c->memory_policy, e)) ||
+        (r = json_get_object(o, "linux", "intelRdt", &c->intel_rdt, e)) ||
+        (r = intel_rdt_check(c->intel_rdt, e)) ||
         (r = config_strings(c, o, "linux", "maskedPaths", &c->masked, e)) ||
         (r = config_strings(c, o, "linux", "readonlyPaths", &c->readonly, e)) ||
         (r = json_get_string(o, "linux", "mountLabel", &c->mount_label, e)) ||
-        (r = check_sysctl(c, e)) || (r = refuse_unsupported(o, e)))
+        (r = check_sysctl(c, e)) ||
+        (r = json_get_object(o, "linux", "netDevices", &c->net_devices, e)) ||
+        (r = netdevice_check(c->net_devices, c->ns[NS_NET].wanted, e)))
         return r;
+    if (!json_object_size(c->net_devices))
+        c->net_devices = NULL;
     if ((c->uids.n || c->gids.n) && !c->ns[NS_USER].wanted)
         return err_set(e, -EINVAL, "config: id mappings need a user namespace");
     if (c->ns[NS_USER].wanted && !c->ns[NS_USER].path && (!c->uids.n || !c->gids.n))

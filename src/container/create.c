@@ -7,11 +7,14 @@
 #include "container/cgroup_devices.h"
 #include "container/criu.h"
 #include "container/hooks.h"
+#include "container/intel_rdt.h"
 #include "container/landlock.h"
+#include "container/mount_source.h"
 #include "container/mounts.h"
 #include "container/rootfs_devices.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
+#include "container/selinux.h"
 #include "container/supervise.h"
 #include "container/systemd.h"
 #include "container/userns.h"
@@ -105,17 +108,15 @@ static int check(struct creation *c, struct err *e)
             return r;
     if (geteuid() && !k->ns[NS_USER].wanted)
         return err_set(e, -EPERM, "an ordinary user needs a user namespace in config.json");
-    if (k->mount_label)
-        log_warn("oci", "`linux.mountLabel` is ignored: no SELinux mounts");
-    if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)))
+    if ((r = selinux_check_label(k->mount_label, "linux.mountLabel", e)) ||
+        (r = selinux_check_label(k->process.selinux, "process.selinuxLabel", e)))
+        return r;
+    if ((r = landlock_check(k, e)) || (r = sysctl_check(k, e)) ||
+        (r = intel_rdt_check_host(k->intel_rdt, o->id, e)))
         return r;
     if (c->rt->systemd && (r = systemd_scope_parse(k->cgroups_path, o->id, &c->scope, e)))
         return r;
-    struct device_rule *rules = calloc(DEVICE_RULES_MAX, sizeof *rules);
-    unsigned n;
-    r = rules ? device_rules_parse(k->resources, rules, &n, e)
-              : err_set(e, -ENOMEM, "out of memory");
-    free(rules);
+    r = device_rules_check(k->resources, e);
     if (!r && k->seccomp)
         r = seccomp_cache_compile(c->dir.root, k->seccomp, &c->seccomp, e);
     return r;
@@ -143,6 +144,7 @@ static int record(struct creation *c, struct err *e)
     s->annotations = json_incref(c->config.annotations);
     s->creator = getpid();
     s->own_pids = c->config.ns[NS_PID].wanted && !c->config.ns[NS_PID].path;
+    s->resctrl = intel_rdt_owned(c->config.intel_rdt, s->id);
     s->late_hooks = c->config.hooks[HOOK_POSTSTART].n || c->config.hooks[HOOK_POSTSTOP].n;
     if ((r = process_start_time(s->creator, &s->creator_start)))
         return err_set(e, r, "read the own start time");
@@ -188,6 +190,14 @@ static int make_group(struct creation *c, bool v2, struct err *e)
     return r ? r : cgroup_doors_open(c->cgroups, path, v2, c->rootless, &c->doors, e);
 }
 
+/* resctrl's group is for processes; what they start is in it too. */
+static int join_resctrl(struct creation *c, struct err *e)
+{
+    json_t *o = c->config.intel_rdt;
+    int r = intel_rdt_make(o, c->state.id, e);
+    return r ? r : intel_rdt_join(o, c->state.id, c->state.pid, e);
+}
+
 /* systemd makes the scope around the process, which then is in it; what systemd leaves out (it
  * knows not every controller of version 1) is ours. */
 static int start_scope(struct creation *c, struct err *e)
@@ -210,12 +220,11 @@ static int start_scope(struct creation *c, struct err *e)
 static int set_resources(struct creation *c, struct err *e)
 {
     json_t *resources = c->config.resources;
-    int r;
     if (!c->cgroup_made)
         return 0;
-    if (resources && (r = cgroup_set(c->cgroups, c->state.cgroup, resources, e)))
+    if (resources && cgroup_set(c->cgroups, c->state.cgroup, resources, e))
         return err_wrap(e, "control group");
-    if (!c->rootless && (r = cgroup_set_devices(c->cgroups, c->state.cgroup, resources, e)))
+    if (!c->rootless && cgroup_set_devices(c->cgroups, c->state.cgroup, resources, e))
         return err_wrap(e, "control group");
     return 0;
 }
@@ -256,7 +265,7 @@ static int prepare_inner(struct creation *c, struct err *e)
     c->prepared = calloc(k->mount_count + 1, sizeof *c->prepared);
     if (!c->prepared)
         return err_set(e, -ENOMEM, "out of memory");
-    if ((r = mounts_prepare(k, c->state.rootfs, !geteuid(), c->prepared, e)))
+    if ((r = mount_sources_prepare(&c->config, c->state.rootfs, !geteuid(), c->prepared, e)))
         return r;
     in->prepared = c->prepared;
     if (in->userns && !c->rootless && (r = prepare_devices(c, e)))
@@ -327,7 +336,7 @@ static int start_init(struct creation *c, struct err *e)
     bool hooks = c->config.hooks[HOOK_PRESTART].n || c->config.hooks[HOOK_CREATE_RUNTIME].n ||
                  c->config.hooks[HOOK_CREATE_CONTAINER].n;
     if ((r = c->state.scope ? start_scope(c, e) : make_group(c, false, e)) ||
-        (r = set_resources(c, e)) || (r = furnish(c, e)) ||
+        (r = set_resources(c, e)) || (r = join_resctrl(c, e)) || (r = furnish(c, e)) ||
         (hooks && (r = state_save(&c->state, &c->dir, e))) ||
         (r = seccomp_agent_describe(&c->inner, &c->seccomp, &c->state, STATUS_CREATING,
                                     c->state.pid, e)) ||
@@ -376,6 +385,8 @@ static int restore(struct creation *c, struct err *e)
     c->supervision.pid = c->state.pid;
     if ((r = process_start_time(c->state.pid, &c->state.pid_start)))
         return err_set(e, r, "the restored process died at once");
+    if ((r = join_resctrl(c, e)))
+        return r;
     c->state.complete = true;
     r = write_pid_file(o->pid_file, c->state.pid, e);
     return r ? r : state_save(&c->state, &c->dir, e);
@@ -392,6 +403,8 @@ static void undo(struct creation *c)
     }
     if (c->state.scope)
         (void)!systemd_scope_stop(c->state.scope, NULL);
+    if (c->dir_made && intel_rdt_remove(c->state.resctrl, &e))
+        log_warn("oci", "%s", e.text);
     if (c->dir_made) {
         auto_json json_t *state = state_to_json(&c->state, STATUS_STOPPED, false);
         if (c->state.pid > 0)

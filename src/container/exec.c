@@ -5,10 +5,12 @@
 #include "container/cgroup.h"
 #include "container/config.h"
 #include "container/exec_cgroup.h"
+#include "container/intel_rdt.h"
 #include "container/json.h"
 #include "container/process_cpus.h"
 #include "container/seccomp_agent.h"
 #include "container/seccomp_cache.h"
+#include "container/selinux.h"
 #include "container/supervise.h"
 
 #include "base/log.h"
@@ -160,6 +162,8 @@ static int load(struct execution *x, const struct runtime *rt, const struct exec
     }
     if (x->process.terminal && !o->console_socket && o->detach)
         return err_set(e, -EINVAL, "a terminal needs --console-socket when detached");
+    if ((r = selinux_check_label(x->process.selinux, "process.selinuxLabel", e)))
+        return r;
     return x->config.seccomp ? seccomp_cache_compile(x->root, x->config.seccomp, &x->seccomp, e)
                              : 0;
 }
@@ -214,6 +218,8 @@ static int start(struct execution *x, const struct exec_options *o, struct err *
         return r;
     pid_t pid = x->supervision.pid;
     if ((r = seccomp_agent_describe(&x->inner, &x->seccomp, &x->state, STATUS_RUNNING, pid, e)))
+        return r;
+    if ((r = intel_rdt_join(x->config.intel_rdt, o->id, pid, e)))
         return r;
     if (x->process.cpus_initial && (r = process_set_cpus(pid, x->process.cpus_initial, e)))
         return r;

@@ -60,12 +60,12 @@ json_t *features_json(void)
         "{sb so so so so so}", "enabled", 1, "actions", names(seccomp_action_names), "operators",
         names(seccomp_operator_names), "archs", names(seccomp_arch_names), "knownFlags",
         names(seccomp_flag_names), "supportedFlags", names(seccomp_flag_names));
-    json_t *linux_ =
-        json_pack("{so so s{sb sb sb sb sb} so s{sb} s{sb} s{sb} s{s{sb}} s{sb}}", "namespaces",
-                  names(namespaces), "capabilities", capability_names(), "cgroup", "v1", 1, "v2", 1,
-                  "systemd", 1, "systemdUser", 1, "rdma", 1, "seccomp", seccomp, "apparmor",
-                  "enabled", 1, "selinux", "enabled", 1, "intelRdt", "enabled", 0,
-                  "mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled", 0);
+    json_t *linux_ = json_pack(
+        "{so so s{sb sb sb sb sb} so s{sb} s{sb} s{sb sb sb} s{s{sb}} s{sb}}", "namespaces",
+        names(namespaces), "capabilities", capability_names(), "cgroup", "v1", 1, "v2", 1,
+        "systemd", 1, "systemdUser", 1, "rdma", 1, "seccomp", seccomp, "apparmor", "enabled", 1,
+        "selinux", "enabled", 1, "intelRdt", "enabled", 1, "schemata", 1, "monitoring", 1,
+        "mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled", 1);
     return json_pack("{ss ss so so so s{ss}}", "ociVersionMin", "1.0.0", "ociVersionMax",
                      OCI_VERSION, "hooks", hooks, "mountOptions", mount_names(), "linux", linux_,
                      "annotations", "org.doppel.version", DOPPEL_VERSION);

@@ -39,16 +39,22 @@ static int hide(struct err *e)
 
 /* The session key ring is a name space of its own: without a new one the container would see the
  * caller's keys. */
-static int join_keyring(struct inner *in, struct err *e)
+static int join_keyring(struct inner *in, int proc, struct err *e)
 {
+    static const char file[] = "thread-self/attr/keycreate";
+    const char *label = in->process ? in->process->selinux : NULL;
     char name[300];
+    int r = 0;
     if (in->no_new_keyring)
         return 0;
     snprintf(name, sizeof name, "_ses.%s", in->id);
+    /* The ring is the program's, not ours: it gets the label that the program will have. */
+    if (label && *label && (r = process_write_label(proc, file, label, e)))
+        return r;
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
         errno != EDQUOT && errno != EPERM)
         return fail(e, "join a new session keyring");
-    return 0;
+    return label && *label ? process_write_label(proc, file, "\n", e) : 0; /* the default again */
 }
 
 static int set_names(struct inner *in, struct err *e)
@@ -84,18 +90,13 @@ static int open_proc(struct err *e)
     return fd;
 }
 
-static void end(int signal)
-{
-    child_exit(128 + signal);
-}
-
 /* The first process of a pid namespace is spared the signals it does not handle: a container that
  * waits for its start could only be killed. Before anybody can call it created. */
 static void end_on_signals(void)
 {
     static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        signal(ending[i], end);
+        child_exit_on(ending[i]);
 }
 
 static int wait_for_start(struct inner *in, struct err *e)
@@ -134,7 +135,12 @@ int inner_join_groups(struct inner *in, struct err *e)
     if (!in->joined || (in->process && !in->process->cpus_initial))
         process_reset_cpus();
     cgroup_doors_close(in->doors);
-    return r || in->joined ? r : enter_cgroup_namespace(in, e);
+    if (r || in->joined)
+        return r;
+    /* The runtime listens from now on. Hooks and sysctls find the devices in place. */
+    if (in->config->net_devices && (r = channel_ask(in->channel, MSG_NETWORK, 0, e)))
+        return r;
+    return enter_cgroup_namespace(in, e);
 }
 
 static int go(struct inner *in, struct err *e)
@@ -149,7 +155,7 @@ static int go(struct inner *in, struct err *e)
         in->joined ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) : open_proc(e);
     if (proc < 0 && !in->joined)
         return proc;
-    if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, e)))
+    if ((r = become_root(in, e)) || (r = hide(e)) || (r = join_keyring(in, proc, e)))
         return r;
     if (!in->joined && (r = set_names(in, e)))
         return r;

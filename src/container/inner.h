@@ -69,6 +69,8 @@ int inner_join_groups(struct inner *in, struct err *e) must_check;
 int rootfs_setup(struct inner *in, int proc, struct err *e) must_check;
 /* process.c: the variables of config.json and those every program has: in->env. */
 int process_environment(struct inner *in, struct err *e) must_check;
+/* Writes a label to a file of procfs (proc: its root), which speaks for this process alone. */
+int process_write_label(int proc, const char *file, const char *label, struct err *e) must_check;
 /* From here only execve is left. */
 int process_become(struct inner *in, int proc, struct err *e) must_check;
 int process_find_program(const struct process *p, char *path, size_t size,

@@ -5,6 +5,7 @@
 #include "container/cgroup.h"
 #include "container/cgroup_devices.h"
 #include "container/hooks.h"
+#include "container/intel_rdt.h"
 #include "container/sdbus.h"
 #include "container/systemd.h"
 
@@ -192,6 +193,7 @@ static int salvage(struct open_container *c, const struct runtime *rt, const cha
     if (!config_load(&config, c->dir.fd, "config.json", NULL)) {
         if (!rt->cgroups_disabled)
             (void)!cgroup_path(config.cgroups_path, id, &c->state.cgroup, NULL);
+        c->state.resctrl = intel_rdt_owned(config.intel_rdt, id);
         config_free(&config);
     }
     return c->state.id ? 0 : err_set(e, -ENOMEM, "out of memory");
@@ -220,7 +222,9 @@ int runtime_delete(const struct runtime *rt, const char *id, pid_t pid, bool for
             return r;
         log_warn("oci", "%s", e ? e->text : "the control group could not be removed");
     }
-    if (c.state.scope && sdbus_loadable() && (r = systemd_scope_stop(c.state.scope, &why)))
+    if (c.state.scope && sdbus_loadable() && systemd_scope_stop(c.state.scope, &why))
+        log_warn("oci", "%s", why.text);
+    if (intel_rdt_remove(c.state.resctrl, &why))
         log_warn("oci", "%s", why.text);
     struct config config;
     bool hooks = c.state.late_hooks && !config_load(&config, c.dir.fd, "config.json", NULL);
@@ -296,6 +300,18 @@ int runtime_freeze(const struct runtime *rt, const char *id, bool freeze, struct
     return cgroup_freeze(c.state.cgroup, freeze, e);
 }
 
+/* Not a resource of control groups, but changed by the same command. */
+static int update_resctrl(struct open_container *c, json_t *schemas, struct err *e)
+{
+    struct config config;
+    int r = schemas ? config_load(&config, c->dir.fd, "config.json", e) : 0;
+    if (r || !schemas)
+        return r;
+    r = intel_rdt_update(config.intel_rdt, c->state.id, schemas, e);
+    config_free(&config);
+    return r;
+}
+
 int runtime_update(const struct runtime *rt, const char *id, json_t *resources, struct err *e)
 {
     auto_container struct open_container c;
@@ -305,9 +321,13 @@ int runtime_update(const struct runtime *rt, const char *id, json_t *resources, 
         return r;
     if (state_status(&c.state, &c.dir) == STATUS_STOPPED)
         return err_set(e, -ESRCH, "cannot update container `%s`: it is stopped", id);
+    json_t *schemas = json_object_get(resources, "intelRdt");
+    if ((r = update_resctrl(&c, schemas, e)) || (schemas && json_object_size(resources) == 1))
+        return r;
     if (!c.state.cgroup)
         return err_set(e, -ENOTSUP, "container `%s` has no control group", id);
-    if ((r = cgroup_host_read(&host, e)) ||
+    /* What is wrong with it is said before anything is changed. */
+    if ((r = device_rules_check(resources, e)) || (r = cgroup_host_read(&host, e)) ||
         (c.state.scope && sdbus_loadable() &&
          (r = systemd_scope_update(c.state.scope, resources, host->pure_v2, e))) ||
         (r = cgroup_set(host, c.state.cgroup, resources, e)))
@@ -360,13 +380,13 @@ int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct
     return cgroup_stats(c.state.cgroup, out, e);
 }
 
-int runtime_oom_watch(const struct runtime *rt, const char *id, struct err *e)
+int runtime_oom_watch(const struct runtime *rt, const char *id, struct oom_watch *w, struct err *e)
 {
     auto_container struct open_container c;
     int r = container_open(&c, rt, id, false, e);
     if (r)
         return r;
-    return c.state.cgroup ? cgroup_oom_watch(c.state.cgroup, e)
+    return c.state.cgroup ? cgroup_oom_watch(c.state.cgroup, w, e)
                           : err_set(e, -ENOTSUP, "container `%s` has no control group", id);
 }
 

@@ -4,8 +4,9 @@
 
 #include "base/log.h"
 #include "container/cgroup.h"
+#include "container/mount_source.h"
 #include "container/path.h"
-#include "container/userns.h"
+#include "container/selinux.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -86,63 +87,6 @@ static int apply_propagation(int fd, const struct mount_options *o, struct err *
     return 0;
 }
 
-/* A bind source relative to the bundle is relative to the working directory, which is the bundle.
- */
-static int clone_source(const struct config *c, const struct mount_request *m,
-                        const struct mount_options *o, struct err *e)
-{
-    if (!m->source)
-        return err_set(e, -EINVAL, "mount `%s`: a bind mount needs a source", m->destination);
-    return mount_clone(AT_FDCWD, m->source, o->recursive, o->source_nofollow, e);
-}
-
-static int map_ids(const struct config *c, const struct mount_request *m,
-                   const struct mount_options *o, int tree, struct err *e)
-{
-    const struct id_maps *uids = m->uids.n ? &m->uids : &c->uids;
-    const struct id_maps *gids = m->gids.n ? &m->gids : &c->gids;
-    if (!uids->n || !gids->n)
-        return err_set(e, -EINVAL, "mount `%s`: an id-mapped mount needs mappings", m->destination);
-    auto_close int ns = userns_open(uids, gids, e);
-    return ns < 0 ? ns : mount_idmap(tree, o->ridmap, ns, e);
-}
-
-int mounts_prepare(const struct config *c, const char *rootfs, bool privileged, int *fds,
-                   struct err *e)
-{
-    for (size_t i = 0; i < c->mount_count; i++)
-        fds[i] = -1;
-    for (size_t i = 0; i < c->mount_count; i++) {
-        const struct mount_request *m = &c->mounts[i];
-        struct mount_options o;
-        int r = mount_options_parse(m->options, &o, e);
-        if (r)
-            return err_wrap(e, "mount `%s`", m->destination);
-        bool idmap = o.idmap || m->uids.n;
-        bool bind = o.bind || (m->type && (!strcmp(m->type, "bind") || !strcmp(m->type, "rbind")));
-        if (idmap && !bind)
-            return err_set(e, -ENOTSUP, "mount `%s`: only bind mounts can be id-mapped",
-                           m->destination);
-        /* A source in the root may show earlier entries: cloned when its turn comes. */
-        if (bind && !idmap && rootfs && m->source && !strncmp(m->source, rootfs, strlen(rootfs)) &&
-            m->source[strlen(rootfs)] == '/')
-            continue;
-        if (!bind || !(idmap || (privileged && c->ns[NS_USER].wanted)))
-            continue;
-        if (idmap && !privileged)
-            return err_set(e, -EPERM, "mount `%s`: id-mapped mounts need privileges",
-                           m->destination);
-        fds[i] = clone_source(c, m, &o, e);
-        if (fds[i] < 0)
-            return err_wrap(e, "mount `%s`", m->destination);
-        /* Cloned from the host's own mounts: must not propagate into them. */
-        if ((r = mount_change(fds[i], o.recursive, 0, 0, MS_SLAVE_, e)) ||
-            (idmap && (r = map_ids(c, m, &o, fds[i], e))))
-            return err_wrap(e, "mount `%s`", m->destination);
-    }
-    return 0;
-}
-
 /* Some callers name the destination as the host sees it. */
 static const char *inside(const struct mounter *m, const char *destination)
 {
@@ -187,9 +131,7 @@ static int mount_bind_entry(const struct mounter *m, size_t index, const struct 
 {
     const struct mount_request *q = &m->config->mounts[index];
     int r;
-    auto_close int tree = m->prepared && m->prepared[index] >= 0
-                              ? fcntl(m->prepared[index], F_DUPFD_CLOEXEC, 3)
-                              : clone_source(m->config, q, o, e);
+    auto_close int tree = mount_source_open(m, index, o, e);
     if (tree < 0)
         return tree;
     bool found;
@@ -269,6 +211,28 @@ static int mount_at(int target, const char *source, const char *type, unsigned l
     return 0;
 }
 
+/* The same with mountLabel; message queues are labelled as files are. */
+static int mount_labelled(const struct mounter *m, const struct mount_request *q, int target,
+                          const char *type, unsigned long flags, const char *data, struct err *e)
+{
+    const char *label = m->config->mount_label;
+    char all[4096 + 1280];
+    int r = selinux_mount_data(label, type, data, all, sizeof all, e);
+    if (r || (r = mount_at(target, q->source ? q->source : type, type, flags, all, e)) || !label ||
+        !*label || strcmp(type, "mqueue"))
+        return r;
+    auto_close int top = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
+    if (top < 0)
+        return top;
+    struct err why;
+    r = selinux_label_file(top, label, &why);
+    if (r == -EPERM && m->confined) { /* the policy's label for queues stays */
+        log_debug("oci", "mount `%s`: %s", q->destination, why.text);
+        return 0;
+    }
+    return r ? err_set(e, r, "%s", why.text) : 0;
+}
+
 static int mount_file_system(const struct mounter *m, const struct mount_request *q,
                              const struct mount_options *o, struct err *e)
 {
@@ -294,9 +258,9 @@ static int mount_file_system(const struct mounter *m, const struct mount_request
                  (unsigned)(st.st_mode & 07777));
         data = with_mode;
     }
-    r = mount_at(target, q->source ? q->source : type, type, flags, data, e);
+    r = mount_labelled(m, q, target, type, flags, data, e);
     if (r == -EINVAL && data == with_mode)
-        r = mount_at(target, q->source ? q->source : type, type, flags, o->data, e);
+        r = mount_labelled(m, q, target, type, flags, o->data, e);
     /* sysfs needs the network namespace to be ours; a bind of the host's is what is left. */
     if (r == -EPERM && m->confined && (!strcmp(type, "sysfs") || !strcmp(type, "mqueue"))) {
         const char *host = !strcmp(type, "sysfs") ? "/sys" : "/dev/mqueue";
@@ -389,7 +353,10 @@ static int mount_cgroups(const struct mounter *m, const struct mount_request *q,
         }
         return bind_group(m, &host->h[0], target, o, e);
     }
-    if ((r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, "mode=755", e)))
+    char data[1280];
+    if ((r = selinux_mount_data(m->config->mount_label, "tmpfs", "mode=755", data, sizeof data,
+                                e)) ||
+        (r = mount_at(target, "tmpfs", "tmpfs", flags & ~(unsigned long)MS_RDONLY_, data, e)))
         return r;
     auto_close int base = path_open(m->root, inside(m, q->destination), O_PATH | O_DIRECTORY, e);
     if (base < 0)
@@ -425,7 +392,7 @@ static int check_procfs(const struct mount_request *q, bool bind, struct err *e)
                                           "/proc/sys/kernel/ns_last_pid",
                                           "/proc/sys/crypto/fips_enabled"};
     const char *d = q->destination;
-    char clean[256];
+    char clean[256] = "";
     size_t n = 0;
     for (; *d && n < sizeof clean - 1; d++)
         if (*d != '/' || !n || clean[n - 1] != '/')

@@ -33,9 +33,5 @@ struct mounter {
 int mount_entry(const struct mounter *m, size_t index, struct err *e) must_check;
 /* What can be done only when nothing more is made in the mounts. */
 int mounts_finish(const struct mounter *m, struct err *e) must_check;
-/* Mounts that must be cloned before the user namespace is entered: sources the mapped root could
- * not reach, and idmapped ones. fds has config->mount_count entries. */
-int mounts_prepare(const struct config *c, const char *rootfs, bool privileged, int *fds,
-                   struct err *e) must_check;
 
 #endif

@@ -158,7 +158,7 @@ static int make_directory(const struct process *p)
 
 /* LSM labels take effect at execve. What takes them must be procfs, or a container could have us
  * write somewhere harmless (CVE-2019-19921). */
-static int write_label(int proc, const char *file, const char *label, struct err *e)
+int process_write_label(int proc, const char *file, const char *label, struct err *e)
 {
     struct statfs fs;
     auto_close int fd = proc < 0 ? -1 : openat(proc, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -174,13 +174,13 @@ static int set_labels(const struct process *p, int proc, struct err *e)
 {
     int r = 0;
     if (p->selinux && *p->selinux)
-        r = write_label(proc, "thread-self/attr/exec", p->selinux, e);
+        r = process_write_label(proc, "thread-self/attr/exec", p->selinux, e);
     if (!r && p->apparmor && *p->apparmor && strcmp(p->apparmor, "unconfined")) {
         char text[512];
         snprintf(text, sizeof text, "exec %s", p->apparmor);
-        r = write_label(proc, "thread-self/attr/apparmor/exec", text, NULL);
+        r = process_write_label(proc, "thread-self/attr/apparmor/exec", text, NULL);
         if (r)
-            r = write_label(proc, "thread-self/attr/exec", text, e);
+            r = process_write_label(proc, "thread-self/attr/exec", text, e);
     }
     return r;
 }

@@ -80,7 +80,7 @@ static int open_root(struct inner *in, struct err *e)
 }
 
 /* One empty file system for all of them: *mask is its first mount. */
-static int mask_directory(int target, int *mask, struct err *e)
+static int mask_directory(int target, const char *label, int *mask, struct err *e)
 {
     if (*mask >= 0) {
         auto_close int again = mount_clone(*mask, "", false, false, e);
@@ -89,6 +89,8 @@ static int mask_directory(int target, int *mask, struct err *e)
     auto_close int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0)
         return fail(e, "open tmpfs");
+    if (label && *label && syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "context", label, 0))
+        return fail(e, "label a tmpfs `%s`", label);
     if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "0", 0) ||
         syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) ||
         syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
@@ -116,7 +118,7 @@ static int mask_paths(const struct config *c, int root, struct err *e)
             continue;
         int r = target < 0            ? err_set(e, target, "%s", why.text)
                 : fstat(target, &st)  ? fail(e, "stat")
-                : S_ISDIR(st.st_mode) ? mask_directory(target, &mask, e)
+                : S_ISDIR(st.st_mode) ? mask_directory(target, c->mount_label, &mask, e)
                                       : mount_bind(null, target, e);
         if (r)
             return err_wrap(e, "mask `%s`", *p);
@@ -135,7 +137,7 @@ static int protect_paths(const struct config *c, int root, struct err *e)
             return err_set(e, target, "make `%s` read-only: %s", *p, why.text);
         auto_close int tree = mount_clone(target, "", true, false, e);
         int r = tree < 0 ? tree : mount_change(tree, true, MOUNT_ATTR_RDONLY, 0, 0, e);
-        if (r || (r = mount_attach(tree, target, e)))
+        if (r || mount_attach(tree, target, e))
             return err_wrap(e, "make `%s` read-only", *p);
     }
     return 0;

@@ -4,6 +4,7 @@
 #ifndef CONTAINER_RUNTIME_H
 #define CONTAINER_RUNTIME_H
 
+#include "container/cgroup_oom.h"
 #include "container/criu.h"
 #include "container/state.h"
 
@@ -60,7 +61,8 @@ int runtime_pids(const struct runtime *rt, const char *id, pid_t **out, size_t *
                  struct err *e) must_check;
 int runtime_stats(const struct runtime *rt, const char *id, json_t **out, struct err *e) must_check;
 /* cgroup_oom_watch of a container. */
-int runtime_oom_watch(const struct runtime *rt, const char *id, struct err *e) must_check;
+int runtime_oom_watch(const struct runtime *rt, const char *id, struct oom_watch *w,
+                      struct err *e) must_check;
 /* "TERM", "SIGTERM", "15"; -1 when it is none. */
 int signal_number(const char *name);
 

@@ -155,11 +155,12 @@ int container_dir_remove(struct container_dir *d, const char *id, struct err *e)
 int state_save(const struct state *s, const struct container_dir *d, struct err *e)
 {
     auto_json json_t *j = json_pack(
-        "{ss ss? ss? ss? ss? si sI si sI sb sb sb ss? ss? sO?}", "id", s->id, "bundle", s->bundle,
-        "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid", (int)s->pid,
-        "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator, "creatorStart",
-        (json_int_t)s->creator_start, "complete", s->complete, "ownPids", s->own_pids, "lateHooks",
-        s->late_hooks, "scope", s->scope, "cgroup", s->cgroup, "annotations", s->annotations);
+        "{ss ss? ss? ss? ss? si sI si sI sb sb sb ss? ss? ss? sO?}", "id", s->id, "bundle",
+        s->bundle, "rootfs", s->rootfs, "created", s->created, "owner", s->owner, "pid",
+        (int)s->pid, "pidStart", (json_int_t)s->pid_start, "creator", (int)s->creator,
+        "creatorStart", (json_int_t)s->creator_start, "complete", s->complete, "ownPids",
+        s->own_pids, "lateHooks", s->late_hooks, "scope", s->scope, "cgroup", s->cgroup, "resctrl",
+        s->resctrl, "annotations", s->annotations);
     auto_c_free char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
     if (!text)
         return err_set(e, -ENOMEM, "write the state of `%s`: out of memory", s->id);
@@ -188,9 +189,12 @@ int state_load(struct state *s, const struct container_dir *d, const char *id, s
     struct err why;
     struct stat st;
     int r = fstatat(d->fd, "state.json", &st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
-    if (!r)
-        r = S_ISREG(st.st_mode) ? file_read(d->fd, "state.json", 1 << 20, &text, &why)
-                                : err_set(&why, -EINVAL, "it is no file");
+    if (!r && !S_ISREG(st.st_mode)) {
+        r = -EINVAL;
+        err_set(&why, r, "it is no file");
+    } else if (!r) {
+        r = file_read(d->fd, "state.json", 1 << 20, &text, &why);
+    }
     if (r == -ENOENT) {
         s->id = strdup(id);
         return s->id ? 0 : err_set(e, -ENOMEM, "out of memory");
@@ -207,6 +211,7 @@ int state_load(struct state *s, const struct container_dir *d, const char *id, s
         .owner = string_of(j, "owner"),
         .cgroup = string_of(j, "cgroup"),
         .scope = string_of(j, "scope"),
+        .resctrl = string_of(j, "resctrl"),
         .pid = (pid_t)json_integer_value(json_object_get(j, "pid")),
         .pid_start = (u64)json_integer_value(json_object_get(j, "pidStart")),
         .creator = (pid_t)json_integer_value(json_object_get(j, "creator")),
@@ -228,6 +233,7 @@ void state_free(struct state *s)
     free(s->owner);
     free(s->cgroup);
     free(s->scope);
+    free(s->resctrl);
     json_decref(s->annotations);
     json_decref(s->json);
     *s = (struct state){0};

@@ -27,6 +27,7 @@ struct state {
     bool late_hooks; /* config.json has hooks for after the start or the end */
     char *scope;     /* unit of the systemd manager; NULL: control groups are made by us */
     char *cgroup;    /* path below the hierarchies; NULL: none is managed */
+    char *resctrl;   /* directory below the resctrl file system that goes with it; NULL: none */
     json_t *annotations;
 };
 

@@ -2,6 +2,8 @@
 /* Serving the process that sets itself up inside the namespaces. */
 #include "container/supervise.h"
 
+#include "container/mount_source.h"
+#include "container/netdevice.h"
 #include "container/userns.h"
 
 #include <fcntl.h>
@@ -15,16 +17,42 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+/* Mapping the ids of a mount takes rights over its file system, which are ours. */
+static int map_source(struct supervision *s, const struct config *c, int index, int source,
+                      struct err *e)
+{
+    auto_close int tree = mount_source_map(c, index, s->pid, source, e);
+    int r = tree < 0 ? tree : channel_send_fds(s->channel, MSG_GO, 0, NULL, &tree, 1);
+    return tree >= 0 && r ? err_set(e, r, "talk to the container's process: %s", err_name(r)) : r;
+}
+
 /* One message; what every phase answers the same way is answered here. */
 static int next(struct supervision *s, const struct config *c, struct packet *p, struct err *e)
 {
-    int r = channel_receive(s->channel, p);
+    int fds[CHANNEL_FDS];
+    unsigned n = CHANNEL_FDS;
+    int r = channel_receive_fds(s->channel, p, fds, &n);
     if (r)
         return err_set(e, r, "talk to the container's process: %s", err_name(r));
+    if (p->type == MSG_MAP_SOURCE) {
+        r = n == 1 ? map_source(s, c, p->value, fds[0], e)
+                   : err_set(e, -EPROTO, "the container's process sent no source of a mount");
+        while (n)
+            close(fds[--n]);
+        return r ? r : next(s, c, p, e);
+    }
+    while (n)
+        close(fds[--n]);
     if (p->type == MSG_ERROR)
         return err_set(e, p->value, "%s", p->text);
     if (p->type == MSG_MAP_IDS) {
         if ((r = userns_map(s->pid ? s->pid : s->helper, &c->uids, &c->gids, e)) ||
+            (r = channel_send(s->channel, MSG_GO, 0, NULL)))
+            return r;
+        return next(s, c, p, e);
+    }
+    if (p->type == MSG_NETWORK) {
+        if ((r = netdevice_move(c->net_devices, s->pid, e)) ||
             (r = channel_send(s->channel, MSG_GO, 0, NULL)))
             return r;
         return next(s, c, p, e);

@@ -16,6 +16,7 @@ bad=0
 run() { timeout 60 "$oci" --root "$dir/state" "$@"; }
 listening=
 finish() {
+    ip link del "d$$" 2>/dev/null
     [ -z "$listening" ] || kill "$listening" 2>/dev/null
     run delete --force --regex "^$id"
     rm -rf "$dir"
@@ -90,6 +91,65 @@ chown -R 100000:100000 "$root"
 expect "a device in a user namespace" "10:11 640" "$(run run $id)"
 chown -R 0:0 "$root"
 
+# Id-mapped mounts, also of what lies in the root and of what earlier entries mount there.
+maps() { echo "\"uidMappings\": [{\"containerID\": 0, \"hostID\": $1, \"size\": 65536}], \"gidMappings\": [{\"containerID\": 0, \"hostID\": $1, \"size\": 65536}]"; }
+userns() { edit "s|\"namespaces\": \[|$(maps 100000), \"namespaces\": [{\"type\": \"user\"},|"; }
+mkdir -p "$root/data/sub" "$dir/out/sub"
+touch "$root/data/file" "$root/data/sub/file" "$dir/out/sub/file" "$dir/out/file" "$root/etc/image"
+ln -s /etc "$root/evil"
+mapped() { bundle "\"stat\", \"-c\", \"%u:%g\", \"$1\""; }
+mapped /m/file
+mounts "{\"destination\": \"/m\", \"source\": \"$dir/out\", \"options\": [\"bind\"], $(maps 1000)}"
+if out=$(run run $id 2>&1) && [ "$out" = 1000:1000 ]; then
+    # name, file looked at, mounts, wanted with the ids of the host, wanted in a user namespace
+    idmapped() {
+        mapped "$2"
+        mounts "$3"
+        expect "idmap: $1" "$4" "$(echo $(run run $id 2>&1))"
+        mapped "$2"
+        mounts "$3"
+        userns
+        expect "idmap: $1, user namespace" "$5" "$(echo $(run run $id 2>&1))"
+    }
+    idmapped "in the root" /m/file \
+        "{\"destination\": \"/m\", \"source\": \"$root/data\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "relative, in the root" /m/file \
+        "{\"destination\": \"/m\", \"source\": \"rootfs/data/\", \"options\": [\"bind\"], $(maps 101000)}" 101000:101000 1000:1000
+    idmapped "a file" /one-file \
+        "{\"destination\": \"/one-file\", \"source\": \"rootfs/data/sub/file\", \"options\": [\"bind\"], $(maps 100007)}" 100007:100007 7:7
+    idmapped "of an earlier bind" /m/file \
+        "{\"destination\": \"/e\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/e/sub\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "of an earlier tmpfs" /m \
+        "{\"destination\": \"/e\", \"source\": \"tmpfs\", \"type\": \"tmpfs\"}, {\"destination\": \"/m\", \"source\": \"rootfs/e\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "with what is mounted below" /m/in/sub/file \
+        "{\"destination\": \"/data/in\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/data\", \"options\": [\"rbind\", \"ridmap\"], $(maps 100000)}" 100000:100000 0:0
+    idmapped "of what is mounted below only the top" /m/in/sub/file \
+        "{\"destination\": \"/data/in\", \"source\": \"$dir/out\", \"options\": [\"bind\"]}, {\"destination\": \"/m\", \"source\": \"rootfs/data\", \"options\": [\"rbind\", \"idmap\"], $(maps 100000)}" 0:0 65534:65534
+    idmapped "a link in the image stays in the image" /m/image \
+        "{\"destination\": \"/m\", \"source\": \"rootfs/evil\", \"options\": [\"bind\"], $(maps 100000)}" 100000:100000 0:0
+    mapped /m/image
+    mounts '{"destination": "/m", "source": "rootfs/evil", "options": ["bind"]}'
+    expect "and so without a map" 0:0 "$(run run $id 2>&1)"
+    mapped /m
+    mounts "{\"destination\": \"/m\", \"source\": \"rootfs/no/source\", \"options\": [\"bind\"], $(maps 100000)}"
+    run run $id 2>err
+    expect "a source that is not there is named" 1 "$(grep -c 'mount .rootfs/no/source. to ./m.: open ./no/source. in the root' err)"
+    # The maps of a user namespace that is joined.
+    bundle '"sleep", "100"'
+    userns
+    run run -d $id </dev/null >/dev/null 2>&1
+    pid=$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+    for source in "$dir/out" rootfs/data; do
+        mapped /m/file
+        mounts "{\"destination\": \"/m\", \"source\": \"$source\", \"options\": [\"bind\", \"idmap\"]}"
+        edit "s|\"namespaces\": \[|\"namespaces\": [{\"type\": \"user\", \"path\": \"/proc/$pid/ns/user\"},|"
+        expect "idmap: of a joined user namespace, $source" 0:0 "$(run run $id-b 2>&1)"
+    done
+    run delete --force $id
+else
+    echo "no id-mapped mounts here: $out"
+fi
+
 # Descriptors.
 bundle '"sh", "-c", "cat <\&4; ls /proc/self/fd | grep -c ."'
 expect "what is preserved, and no more" "kept 5" "$(echo $(run run --preserve-fds 2 $id 4<<X 6</dev/null
@@ -115,7 +175,7 @@ run exec --cgroup .. $id true 2>err
 expect "a group outside is refused" 1 "$(grep -c 'not a sub cgroup path' err)"
 expect "the last of two variables counts" 2 "$(run exec --env A=1 --env A=2 $id env | sed -n 's/^A=//p')"
 n=0 # started means that the init goes on to its program
-until [ "$(run ps $id -o comm | grep -c sleep)" = 1 ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+until [ "$(run ps $id -o pid,comm | grep -c sleep)" = 1 ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
 expect "ps with options" 1 "$(run ps $id -o pid,comm | grep -c sleep)"
 run kill --regex "^$id\$" KILL
 gone "$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')"
@@ -145,7 +205,21 @@ fi
 bundle '"true"'
 edit 's|"linux": {|"linux": {"intelRdt": {"closID": "x"},|'
 run run $id 2>err
-expect "intelRdt is refused, not ignored" 1 "$(grep -c 'intelRdt. is not supported' err)"
+grep -q ' - resctrl ' /proc/self/mountinfo ||
+    expect "intelRdt without resctrl is refused, not ignored" "1 1" "$(grep -c 'intelRdt. needs a resctrl file system' err) $(grep -c 'hint: mount -t resctrl' err)"
+if [ ! -e /sys/fs/selinux/status ]; then
+    for label in mountLabel selinuxLabel; do
+        bundle '"true"'
+        edit "s|\"linux\": {|\"linux\": {\"mountLabel\": \"a:b:c:s0:c1,c2\",|; s|\"cwd\"|\"selinuxLabel\": \"a:b:c:s0\", \"cwd\"|; s|\"$label\"|\"kept\"|"
+        run run $id 2>err
+        expect "a label without SELinux is refused, not ignored" "1 1" "$(grep -c 'selinux label is specified in config, but selinux is disabled' err) $(grep -c hint: err)"
+    done
+    bundle '"sleep", "100"'
+    run run -d $id </dev/null >/dev/null 2>&1
+    run exec --process-label a:b:c:s0 $id true 2>err
+    expect "and so for exec" "255 1" "$? $(grep -c 'selinux is disabled' err)"
+    run delete --force $id
+fi
 freezer=/sys/fs/cgroup/freezer
 if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     echo FROZEN >$freezer/$id/freezer.state
@@ -154,6 +228,182 @@ if [ -e $freezer/tasks ] && mkdir $freezer/$id; then
     run run $id 2>err
     expect "a frozen group is refused" 1 "$(grep -c 'unexpectedly frozen' err)"
     rmdir $freezer/$id /sys/fs/cgroup/*/$id 2>/dev/null
+fi
+cpuset=/sys/fs/cgroup/cpuset
+if [ -e $cpuset/tasks ] && mkdir $cpuset/$id $cpuset/$id/made; then # as mkdir leaves them: empty
+    expect "a new cpuset group is empty" "" "$(cat $cpuset/$id/cpuset.cpus $cpuset/$id/made/cpuset.mems | tr -d '\n')"
+    bundle '"grep", "_allowed_list", "/proc/self/status"'
+    wanted=$(echo $(run run $id))
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id/made/new/group\",|"
+    expect "below an empty cpuset group" "$wanted" "$(echo $(run run $id 2>&1))"
+    expect "which has what is above it" "$(cat $cpuset/cpuset.cpus $cpuset/cpuset.mems)" "$(cat $cpuset/$id/made/cpuset.cpus $cpuset/$id/made/cpuset.mems)"
+    echo 0 >$cpuset/$id/made/new/cpuset.cpus
+    echo 0 >$cpuset/$id/made/cpuset.cpus
+    run run $id >/dev/null
+    expect "and keeps what it has" "0 0" "$(echo $(cat $cpuset/$id/made/cpuset.cpus $cpuset/$id/made/new/cpuset.cpus))"
+    bundle '"true"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id/made/new\",|"
+    rmdir /sys/fs/cgroup/*/$id/made/new; mkdir $cpuset/$id/made/new
+    expect "an empty cpuset group of its own" 0 "$(run run $id >/dev/null; echo $?)"
+    rmdir /sys/fs/cgroup/*/$id/made/new /sys/fs/cgroup/*/$id/made /sys/fs/cgroup/*/$id 2>/dev/null
+    expect "no group is left" "" "$(ls -d /sys/fs/cgroup/*/$id 2>/dev/null)"
+fi
+
+# Device rules of an update, while the container uses what they leave alone.
+devices=/sys/fs/cgroup/devices
+if [ -e $devices/tasks ]; then
+    bundle '"sh", "-c", "while true; do true >/dev/null || echo denied; done"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id\",|"
+    run run -d $id </dev/null >told 2>&1
+    rules() { # the rules, more of the resources
+        printf '{"devices": [{"allow": false}%s]%s}' "${1:+, $1}" "${2:+, $2}" >r.json
+        run update --resources r.json $id 2>err
+    }
+    of() { sed -n "s/^c $1 //p" $devices/$id/devices.list; }
+    kmsg='"allow": true, "type": "c", "major": 1, "minor": 11'
+    for access in mrw=rwm wr=rw rr=r rwa=rw am=m; do
+        rules "{$kmsg, \"access\": \"${access%=*}\"}"
+        expect "update of devices, ${access%=*}" "0 ${access#*=} rwm" "$? $(of 1:11) $(of 1:3)"
+    done
+    rules "{$kmsg}"; expect "all access without the member" "0 rwm" "$? $(of 1:11)"
+    before=$(cat /sys/fs/cgroup/pids/$id/pids.max)
+    rules "{$kmsg, \"access\": \"rx\"}" '"pids": {"limit": 77}'
+    expect "a wrong access is refused" "1 1" "$? $(grep -c '`devices\[1\].access`: `x` in `rx`' err)"
+    expect "and nothing is changed" "rwm $before" "$(of 1:11) $(cat /sys/fs/cgroup/pids/$id/pids.max)"
+    rules "{$kmsg, \"access\": \"a\"}"; expect "nor does a alone mean all" 1 $?
+    rules "{$kmsg}, {\"allow\": false, \"type\": \"c\", \"major\": 1, \"minor\": 11, \"access\": \"w\"}"
+    expect "the rules' order counts" "0 rm" "$? $(of 1:11)"
+    mkdir $devices/$id/below
+    rules ''; expect "with groups below the container's" "0 " "$? $(of 1:11)"
+    rules '{"allow": true, "access": "rwm"}'
+    expect "where not all can be allowed" "1 1" "$? $(grep -c 'hint: the container has control groups' err)"
+    rmdir $devices/$id/below
+    n=0 # it goes a little later than its directory
+    until rules '{"allow": true, "access": "rwm"}' || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+    for _ in 1 2 3 4 5; do
+        rules '{"allow": true, "access": "rwm"}'
+        expect "all devices" "a *:* rwm" "$(cat $devices/$id/devices.list)"
+        rules "{$kmsg}"
+        expect "and not all again" "rwm" "$(of 1:11)"
+    done
+    run kill $id KILL
+    n=0
+    until [ "$(status)" = stopped ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+    run delete $id
+    expect "nothing was denied in between" 0 "$(grep -c denied told)"
+    bundle '"sleep", "100"'
+    edit "s|\"linux\": {|\"linux\": {\"cgroupsPath\": \"/$id\",|"
+    run run -d $id </dev/null >/dev/null 2>&1
+    run pause $id
+    rules '{"allow": true, "access": "rwm"}'
+    expect "a paused container stays paused" "0 a paused" "$? $(cut -c1 $devices/$id/devices.list) $(status)"
+    run delete --force $id
+fi
+
+# Lack of memory is an event: of a program beside the container's own, of its own, which is its end
+# too, and of one that may not be killed.
+events() { # what to run in a container with little memory, more of its limits
+    bundle "$1"
+    edit "s|\"resources\": {|\"resources\": {\"memory\": {\"limit\": 16777216$2},|"
+    run run -d $id </dev/null >/dev/null 2>&1
+    rm -f told
+    run events --interval 100ms $id >told 2>err &
+    listening=$!
+    n=0
+    until grep -qs stats told || [ $n = 600 ]; do n=$((n + 1)); sleep 0.1; done
+}
+hear() {
+    n=0
+    until grep -q "^{\"type\":\"oom\",\"id\":\"$id\"}$" told || [ $n = 300 ]; do n=$((n + 1)); sleep 0.1; done
+    sleep 1 # for one too many
+    run delete --force $id
+    wait $listening
+    expect "events, $1" "0 ${2:-1}" "$? $(grep -c '"oom"' told)"
+    listening=
+}
+ln -sf busybox "$root/bin/tail"
+memory=/sys/fs/cgroup/memory/memory.limit_in_bytes
+if [ -e $memory ] || grep -qs memory /sys/fs/cgroup/cgroup.controllers; then
+    events '"sleep", "100"' ''
+    run exec $id tail /dev/zero >/dev/null 2>&1
+    hear "a program without memory"
+    events '"sh", "-c", "sleep 2; exec tail /dev/zero"' ''
+    hear "a container that it ends"
+fi
+if [ -e $memory ]; then
+    events '"sleep", "100"' ', "disableOOMKiller": true'
+    run exec -d $id sh -c 'a=0123456789; while true; do a=$a$a; done' </dev/null >/dev/null 2>&1
+    hear "a program that waits for memory"
+fi
+
+# Network devices of the host. One half of a pair goes in, the other stays; both go with the
+# namespace.
+nd=d$$
+pair() {
+    ip link del "$nd" 2>/dev/null
+    ip link add "$nd" mtu 1400 type veth peer name "p$nd" 2>err && ip link set "p$nd" up &&
+        ip address add 10.99.3.1/24 broadcast 10.99.3.255 dev "$nd" &&
+        ip address add 10.99.4.1 peer 10.99.4.2/32 dev "$nd" &&
+        ip address add 10.99.5.1/24 scope link dev "$nd" && ip link set "$nd" up &&
+        { ip address add fd99::1/64 nodad dev "$nd" 2>/dev/null || true; }
+}
+devices() { edit "s|\"linux\": {|\"linux\": {\"netDevices\": {$1},|"; }
+ln -sf busybox "$root/bin/ip"
+cat >"$root/bin/show" <<'X'
+seen=$(ip address show dev "$1")
+for a in "mtu 1400" LOWER_UP "inet 10.99.3.1/24 brd 10.99.3.255 scope global" "inet 10.99.4.1 peer 10.99.4.2/32" 10.99.5.1 "inet6 fd99::1/64 scope global" "$2"; do
+    echo "$seen" | grep -c "$a"
+done
+X
+if command -v ip >/dev/null && pair; then
+    looks() { # name of the test, what `name` is, the name inside, more to do to the bundle
+        pair
+        bundle "\"sh\", \"/bin/show\", \"$3\", \"$(cat "/sys/class/net/$nd/address")\""
+        devices "\"$nd\": {$2}"
+        [ -z "${4:-}" ] || $4
+        v6=$(ip address show dev "$nd" | grep -c fd99)
+        expect "netDevices: $1" "1 1 1 1 0 $v6 1" "$(echo $(run run $id 2>&1))"
+    }
+    looks "moved" '' "$nd"
+    looks "renamed" '"name": "ctr0"' ctr0
+    looks "the first free of many names" '"name": "ctr%d"' ctr0
+    looks "in a user namespace" '"name": "ctr0"' ctr0 userns
+    pair
+    bundle '"true"'
+    devices "\"$nd\": {}"
+    edit '/"type": "network"/s/network/time/'
+    run run $id 2>err
+    expect "netDevices without a network namespace" 1 "$(grep -c 'without a NET namespace' err)"
+    bundle '"true"'
+    devices "\"$nd\": {}, \"no-such\": {}"
+    run run $id 2>err
+    expect "netDevices: a missing one is named" 1 "$(grep -c 'network device .no-such. of the host: No such device' err)"
+    expect "and no other has moved" 1 "$(ip -o link show dev "$nd" | grep -c .)"
+    # A namespace that is joined: what goes there stays there, and names there are taken.
+    bundle '"sleep", "100"'
+    run run -d $id </dev/null >/dev/null 2>&1
+    net=/proc/$(run state $id | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')/ns/net
+    join() { edit "s|\"type\": \"network\"|\"type\": \"network\", \"path\": \"$net\"|"; }
+    bundle '"true"'
+    devices "\"$nd\": {\"name\": \"lo\"}"
+    join
+    run run $id-b 2>err
+    expect "netDevices: a name that is taken" "1 1" "$(grep -c '.lo. is in the container already' err) $(ip -o link show dev "$nd" | grep -c .)"
+    bundle '"true"'
+    devices "\"$nd\": {\"name\": \"there%d\"}"
+    join
+    run run $id-b
+    expect "netDevices into a namespace that is joined" "0 1" "$? $(run exec $id ip -o link show dev there0 | grep -c .)"
+    bundle '"true"'
+    devices "\"p$nd\": {}"
+    net=/proc/self/ns/net
+    join
+    run run $id-b 2>err
+    expect "netDevices into the host's" 1 "$(grep -c "joins the host's" err)"
+    run delete --force $id
+    ip link del "$nd" 2>/dev/null
+else
+    echo "no network devices can be made here: $(cat err)"
 fi
 
 # seccomp.

@@ -79,10 +79,35 @@ bundle "\"sh\", \"-c\", \"$node; (: < /tmp/m) \\&\\& echo opened; (: > /tmp/m) 2
 sed -i "s/\"CAP_KILL\"/\"CAP_KILL\", \"CAP_MKNOD\"/; s#\"devices\": \[#\"devices\": [{\"allow\": false, \"access\": \"rwm\"}, {\"allow\": true, \"type\": \"b\", \"major\": $major, \"minor\": $minor, \"access\": \"rm\"}], \"x\": [#" config.json
 expect "one device to read only" "opened 1" "$(echo $($oci run $id 2>&1))"
 rm -f rootfs/tmp/m
+bundle '"sleep", "1000"' ''
+sed -i 's/"CAP_KILL"/"CAP_KILL", "CAP_MKNOD"/' config.json
+$oci run -d $id
+try() { $oci exec $id dd if=/tmp/m of=/dev/null count=1 2>&1 | grep -c permitted; }
+rules() { echo "{\"devices\": [{\"allow\": true, \"type\": \"b\", \"major\": $major, \"minor\": $minor, \"access\": \"$1\"}]}" > /tmp/r.json; $oci update --resources /tmp/r.json $id 2>&1; }
+$oci exec --cap CAP_MKNOD $id mknod /tmp/m b "$major" "$minor"
+expect "a device before an update" 1 "$(try)"
+rules mrwa >/dev/null; expect "allowed by an update" 0 "$(try)"
+expect "a wrong access" 1 "$(rules rx | grep -c 'none of r')"; expect "changes nothing" 0 "$(try)"
+rules w; expect "denied by an update" 1 "$(try)"
+$oci delete --force $id
+rm -f rootfs/tmp/m
 
 # Limits that bite.
 bundle '"tail", "/dev/zero"' '"memory": {"limit": 16777216}'
 $oci run $id >/dev/null 2>&1; expect "killed for memory" 137 $?
+bundle '"sleep", "1000"' '"memory": {"limit": 16777216}'
+$oci run -d $id
+$oci events --interval 100ms $id > /tmp/told &
+n=0; until grep -q stats /tmp/told || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
+$oci exec $id tail /dev/zero >/dev/null 2>&1
+n=0; until grep -q '"oom"' /tmp/told || [ $n = 100 ]; do n=$((n + 1)); sleep 0.1; done
+$oci kill $id KILL
+wait; expect "events of lack of memory" "0 1" "$? $(grep -c '^{"type":"oom","id":"v2"}$' /tmp/told)"
+$oci delete --force $id
+bundle '"sh", "-c", "sleep 3; exec tail /dev/zero"' '"memory": {"limit": 16777216}'
+$oci run -d $id
+$oci events --interval 100ms $id > /tmp/told; expect "and of a container that it ends" "0 1" "$? $(grep -c '"oom"' /tmp/told)"
+$oci delete --force $id
 bundle '"sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 5 \& done 2>\&1; echo end"' '"pids": {"limit": 4}'
 expect "no more processes than allowed" 1 "$([ "$($oci run $id 2>&1 | grep -c -i "fork")" -ge 1 ] && echo 1)"
 

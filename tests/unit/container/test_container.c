@@ -2,9 +2,12 @@
 /* The runtime's parts that need no privileges: parsing, paths inside a root, tables. */
 #include "container/cgroup_devices.h"
 #include "container/config.h"
+#include "container/intel_rdt.h"
+#include "container/json.h"
 #include "container/mount_options.h"
 #include "container/path.h"
 #include "container/runtime.h"
+#include "container/selinux.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -42,7 +45,16 @@ static void test_config_refuses(void **state)
     refused("\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"pid\"}]}", "given twice");
     refused("\"linux\":{\"namespaces\":[{\"type\":\"moon\"}]}", "invalid namespace type `moon`");
     refused("\"linux\":{\"namespaces\":[{\"type\":\"user\"}]}", "needs uidMappings");
-    refused("\"linux\":{\"intelRdt\":{\"closID\":\"a\"}}", "not supported");
+    refused("\"linux\":{\"intelRdt\":{\"closID\":\"a/b\"}}", "intelRdt.closID");
+    refused("\"linux\":{\"intelRdt\":{\"closID\":\"..\"}}", "intelRdt.closID");
+    refused("\"linux\":{\"intelRdt\":{\"memBwSchema\":\"L3:0=1\"}}", "starts with `MB:`");
+    refused("\"linux\":{\"intelRdt\":{\"schemata\":[1]}}", "schemata[0]");
+    refused("\"linux\":{\"netDevices\":{\"eth0\":{}}}", "without a NET namespace");
+    refused("\"linux\":{\"namespaces\":[{\"type\":\"network\"}],\"netDevices\":{\"a/b\":{}}}",
+            "\"a/b\" cannot be a network device");
+    refused("\"linux\":{\"namespaces\":[{\"type\":\"network\"}],"
+            "\"netDevices\":{\"eth0\":{\"name\":\"%d%d\"}}}",
+            "netDevices.eth0.name");
     refused("\"vm\":{}", "not supported");
     refused("\"process\":{\"cwd\":\"a\",\"args\":[\"b\"]}", "`process.cwd`");
     refused("\"process\":{\"cwd\":\"/\",\"args\":[]}", "`process.args` is empty");
@@ -196,6 +208,160 @@ static void test_device_program(void **state)
     json_decref(j);
 }
 
+static void test_device_access(void **state)
+{
+    static const struct {
+        const char *access;
+        u32 parsed; /* 0: refused */
+    } rows[] = {{"rwm", 7}, {"mrw", 7}, {"wr", 6}, {"rr", 2}, {"mmmm", 1}, {"", 7},   {"rwa", 6},
+                {"am", 1},  {"a", 0},   {"x", 0},  {"R", 0},  {"r w", 0},  {"rwx", 0}};
+    struct device_rule rules[DEVICE_RULES_MAX];
+    struct err e;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned n;
+        json_t *j = json_pack("{s[{sbss}{sbssss}]}", "devices", "allow", 0, "access", "rwm",
+                              "allow", 1, "type", "c", "access", rows[i].access);
+        int r = device_rules_parse(j, rules, &n, &e);
+        json_decref(j);
+        if (rows[i].parsed) {
+            assert_int_equal(r, 0);
+            assert_int_equal(rules[2].access, rows[i].parsed);
+        } else {
+            assert_int_equal(r, -EINVAL);
+            assert_non_null(strstr(e.text, "`devices[1].access`"));
+            assert_non_null(strstr(e.text, "m (mknod)"));
+        }
+    }
+}
+
+static void test_mount_label(void **state)
+{
+    static const struct {
+        const char *label, *type, *data, *wanted;
+    } rows[] = {
+        {"u:r:t:s0:c1,c2", "tmpfs", "mode=755", "mode=755,context=\"u:r:t:s0:c1,c2\""},
+        {"u:r:t:s0", "devpts", "", "context=\"u:r:t:s0\""},
+        {"u:r:t:s0", "tmpfs", "rootcontext=x", "rootcontext=x"},
+        {"u:r:t:s0", "proc", "hidepid=2", "hidepid=2"},
+        {"u:r:t:s0", "cgroup2", "", ""},
+        {NULL, "tmpfs", "mode=755", "mode=755"},
+        {"", "tmpfs", "", ""},
+    };
+    char data[64];
+    struct err e;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(
+            selinux_mount_data(rows[i].label, rows[i].type, rows[i].data, data, sizeof data, &e),
+            0);
+        assert_string_equal(data, rows[i].wanted);
+    }
+    assert_int_equal(selinux_mount_data("u:r:t:s0", "tmpfs", "", data, 8, &e), -E2BIG);
+    assert_int_equal(selinux_check_label("a\",mode=777", "linux.mountLabel", &e), -EINVAL);
+    assert_int_equal(selinux_check_label("", "linux.mountLabel", &e), 0);
+}
+
+static char rdt_path[] = "/tmp/doppel-rdt-XXXXXX";
+
+static int make_rdt_tree(void **state)
+{
+    char command[512];
+    intel_rdt_test_root = mkdtemp(rdt_path);
+    snprintf(command, sizeof command,
+             "cd %s && mkdir -p info/L3_MON mon_groups old/mon_groups && "
+             "echo llc_occupancy > info/L3_MON/mon_features && "
+             "printf '    L3:0=00ff;1=0f\\n    MB:0= 20;1=100\\n' > old/schemata",
+             rdt_path);
+    return !intel_rdt_test_root || system(command);
+}
+
+static int remove_rdt_tree(void **state)
+{
+    char command[64];
+    intel_rdt_test_root = NULL;
+    snprintf(command, sizeof command, "rm -rf %s", rdt_path);
+    return system(command);
+}
+
+/* The members of intelRdt through all steps, for container `box` and process 77; the error's text
+ * is left in e. */
+static int rdt_run(const char *members, struct err *e)
+{
+    char text[512];
+    json_t *j;
+    *e = (struct err){0};
+    snprintf(text, sizeof text, "{%s}", members);
+    assert_int_equal(json_parse(text, strlen(text), "test", &j, e), 0);
+    int r = intel_rdt_check(j, e);
+    if (!r && !(r = intel_rdt_check_host(j, "box", e)) && !(r = intel_rdt_make(j, "box", e)))
+        r = intel_rdt_join(j, "box", 77, e);
+    json_decref(j);
+    return r;
+}
+
+/* What a file of the tree holds. The file and what must be gone for the next run are removed. */
+static void rdt_holds(const char *group, const char *file, const char *wanted)
+{
+    char path[256], *text = NULL;
+    snprintf(path, sizeof path, "%s/%s/%s", rdt_path, group, file);
+    assert_int_equal(file_read(AT_FDCWD, path, 4096, &text, NULL), 0);
+    assert_string_equal(text, wanted);
+    free(text);
+    unlink(path);
+}
+
+static void test_intel_rdt(void **state)
+{
+    static const char both[] =
+        "\"l3CacheSchema\":\"L3:0=7f0\\nMB:0=5\",\"memBwSchema\":\"MB:0=20\"";
+    struct err e;
+    /* By the container's id: made, filled, and removed with it. */
+    assert_int_equal(rdt_run(both, &e), 0);
+    assert_int_equal(rdt_run(both, &e), -EEXIST);
+    rdt_holds("box", "schemata", "L3:0=7f0\nMB:0=20\n");
+    rdt_holds("box", "tasks", "77\n");
+    assert_int_equal(intel_rdt_remove("box", &e), 0);
+    assert_int_equal(intel_rdt_remove("box", &e), 0);
+    assert_int_equal(rdt_run("\"schemata\":[\"L3:0=1\",\"L2:0=2\"]", &e), 0);
+    rdt_holds("box", "schemata", "L3:0=1\nL2:0=2\n");
+    rdt_holds("box", "tasks", "77\n");
+    assert_int_equal(intel_rdt_remove("box", &e), 0);
+    assert_int_equal(rdt_run("", &e), 0);
+    rdt_holds("box", "tasks", "77\n");
+    assert_int_equal(intel_rdt_remove("box", &e), 0);
+    /* By a name: it must agree with what is there. */
+    assert_int_equal(rdt_run("\"closID\":\"old\"", &e), 0);
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"l3CacheSchema\":\"L3:1=f\"", &e), 0);
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"l3CacheSchema\":\"L3:0=ff;1=f\",\"memBwSchema\":"
+                             "\"MB:1=100;0=20\"",
+                             &e),
+                     0);
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"l3CacheSchema\":\"L3:0=fe\"", &e), -EEXIST);
+    assert_non_null(strstr(e.hint, "closID"));
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"l3CacheSchema\":\"L2:0=ff\"", &e), -EEXIST);
+    assert_int_equal(rdt_run("\"closID\":\"none\"", &e), -ENOENT);
+    assert_non_null(strstr(e.text, "no resctrl group `none`"));
+    /* Counting. */
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"enableMonitoring\":true", &e), 0);
+    rdt_holds("old/mon_groups/box", "tasks", "77\n");
+    assert_int_equal(intel_rdt_remove("old/mon_groups/box", &e), 0);
+    assert_int_equal(rdt_run("\"closID\":\"/\",\"enableMonitoring\":true", &e), 0);
+    rdt_holds("mon_groups/box", "tasks", "77\n");
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"enableCMT\":true", &e), 0);
+    assert_int_equal(rdt_run("\"closID\":\"old\",\"enableMBM\":true", &e), -ENOTSUP);
+    /* What goes with the container. */
+    json_t *j = json_pack("{sssb}", "closID", "old", "enableMonitoring", 1);
+    char *owned = intel_rdt_owned(j, "box");
+    assert_string_equal(owned, "old/mon_groups/box");
+    free(owned);
+    json_object_del(j, "enableMonitoring");
+    assert_null(intel_rdt_owned(j, "box"));
+    json_t *update = json_pack("{ss}", "memBwSchema", "MB:0=70");
+    assert_int_equal(intel_rdt_update(j, "box", update, &e), 0);
+    assert_int_equal(intel_rdt_update(NULL, "box", update, &e), -EINVAL);
+    json_decref(update);
+    json_decref(j);
+}
+
 static void test_names(void **state)
 {
     struct err e;
@@ -221,6 +387,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_path_stays_inside, open_test_root, remove_test_root),
         cmocka_unit_test(test_mount_options),
         cmocka_unit_test(test_device_program),
+        cmocka_unit_test(test_device_access),
+        cmocka_unit_test(test_mount_label),
+        cmocka_unit_test_setup_teardown(test_intel_rdt, make_rdt_tree, remove_rdt_tree),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
