@@ -12,7 +12,7 @@ struct guest_memory;
 struct ram_block {
     u64 start, size; /* guest physical, page-aligned */
     u8 *host;
-    int fd; /* memfd, and the offset of the block in it */
+    int fd; /* memfd, or -1; and the offset of the block in it */
     u64 fd_offset;
     bool read_only; /* ROM: guest writes vanish */
     char name[32];

@@ -59,7 +59,8 @@ struct lower {
     u16 narrow[BLOCK_INSNS_MAX];
     unsigned near_end;
     bool loops;
-    bool near;   /* the check to be made is one for slot.c */
+    bool near;   /* the check to be made is one for slot.c, of the stack */
+    bool near_stack;
     bool partly; /* ... is one that must not mark the page as dirty */
     unsigned misses;
     struct miss {
@@ -206,7 +207,7 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count);
  * last page, from T0 = linear address to the host's; what it needs out of line; and its routines.
  */
 bool slot_is_near(const struct lower *l);
-void slot_check(struct lower *l, unsigned size, enum x86_access access);
+void slot_check(struct lower *l, unsigned size, enum x86_access access, bool stack);
 void slot_emit_misses(struct lower *l);
 void slot_routines(struct translator *t, struct emit *e);
 

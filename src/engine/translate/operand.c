@@ -197,7 +197,7 @@ void lower_check(struct lower *l, unsigned size, enum x86_access access, unsigne
     l->in_t0 = -1;
     l->place = 0;
     if (l->near) {
-        slot_check(l, size, access);
+        slot_check(l, size, access, l->near_stack);
         return;
     }
     i32 tag = entry + (i32)offsetof(struct x86_tlb_entry, tag) + 8 * (i32)access;
@@ -260,6 +260,7 @@ void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsig
     lower_address(l);
     l->bias = 0;
     l->near = l->copy != COPY_SLOW && !l->partly && slot_is_near(l);
+    l->near_stack = l->i->base == X86_RSP;
     if (a)
         check_group(l, a);
     else
@@ -282,6 +283,7 @@ void lower_stack_word(struct lower *l, unsigned base, i32 disp, enum x86_access 
     }
     emit_sum(&l->e, lower_w(l), T0, base, disp - (a ? a->from_low : 0));
     l->near = l->copy != COPY_SLOW;
+    l->near_stack = true;
     if (a)
         check_group(l, a);
     else

@@ -88,14 +88,17 @@ bool slot_is_near(const struct lower *l)
            ((base & l->steady) && (l->loops || ((base | index) & l->stepped)));
 }
 
-void slot_check(struct lower *l, unsigned size, enum x86_access access)
+void slot_check(struct lower *l, unsigned size, enum x86_access access, bool stack)
 {
     unsigned class = (l->env & ENV_TLB) * 2u + (access == X86_WRITE), s = 0;
     while (sizes[s] < size)
         s++;
-    u8 *next = &l->t->next_slot[class][s];
-    i32 offset = (i32)(((class * SLOT_SIZES + s) * SLOTS + *next) * sizeof(struct page_slot));
-    *next = (u8)((*next + 1u) % SLOTS);
+    /* The stack's slot is the first; the others go round. */
+    u8 *last = &l->t->last_slot[class][s];
+    if (!stack)
+        *last = (u8)(*last % (SLOTS - 1) + 1);
+    unsigned slot = stack ? 0 : *last;
+    i32 offset = (i32)(((class * SLOT_SIZES + s) * SLOTS + slot) * sizeof(struct page_slot));
     emit_state(&l->e, REX_W, 0x2b, T0, AT(slot) + offset + (i32)offsetof(struct page_slot, tag));
     emit_state(&l->e, REX_W, 0x3b, T0, AT(slot) + offset + (i32)offsetof(struct page_slot, limit));
     u8 *site = emit_jcc_open(&l->e, CC_AE);

@@ -87,6 +87,8 @@ struct translation {
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
     const u8 *entry_far; /* of which the flags are in flags_check, and the page is known */
+    const u8 *entry_landed; /* the same without a look at requests: none is needed, because code
+                             * that only calls and returns comes to an end */
     const u8 *dead, *dead_far; /* leave at the block's start; flags as for entry_far */
     const u8 *start, *end;
     const u8 *rest, *rest_end; /* what seldom runs */
@@ -208,7 +210,7 @@ struct translator {
     const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_landing, *exit_slow;
     const u8 *fill_slot[SLOT_CLASSES][SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
-    u8 next_slot[SLOT_CLASSES][SLOT_SIZES];
+    u8 last_slot[SLOT_CLASSES][SLOT_SIZES];
     struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct replaced replaced[1 << REPLACED_BITS];
     /* For the kernel, for user code: each of one number of soft.epoch. */
@@ -251,6 +253,7 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
 /* ways.c: ways into a translation, made if they are not there. */
 const u8 *way_back(struct translator *t, struct translation *tr);
 const u8 *way_far(struct translator *t, struct translation *tr);
+const u8 *way_landed(struct translator *t, struct translation *tr);
 const u8 *way_indirect(struct translator *t, struct translation *tr);
 
 /* counters.c */
