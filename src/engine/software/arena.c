@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The memory of decoded blocks. They lie one after the other; each, and each hole between them,
- * says how much space it takes. When there is no hole left for the first time, blocks that were not
- * worth a translation go: most code of a boot runs a few times and never again. Later the cache
- * grows, up to what the user allows; then such blocks go again and, when that gives little,
- * everything. All of it only between blocks.
+ * says how much space it takes. When there is no hole left, blocks that were not worth a translation
+ * go: most code of a boot runs a few times and never again. When that happens again and again the
+ * cache grows, up to what the user allows; then, when such blocks give little, everything goes. All
+ * of it only between blocks.
  *
  * Dead blocks stay where they are until then, because the running one may be dead. */
 #include "engine/software/software.h"
@@ -15,15 +15,24 @@
 _Static_assert(offsetof(struct block, hash_next) + sizeof(void *) <= 64,
                "what is used of a hole's head fits the smallest hole");
 
-/* Half of the cache is for translations. */
-static u64 arena_share(u64 cache)
+/* Half of the cache is for translations; each half grows by itself. */
+static u64 half(u64 cache)
 {
     return MIN(cache / 2, (u64)ARENA_MAX) & ~(u64)63;
 }
 
 u64 cache_translation_share(const struct soft *sv)
 {
-    return sv->arena.cache / 2;
+    return sv->arena.code_size;
+}
+
+bool cache_extend_code(struct soft *sv)
+{
+    struct arena *a = &sv->arena;
+    if (a->code_size == a->size_max)
+        return false;
+    a->code_size = MIN(2 * a->code_size, a->size_max);
+    return true;
 }
 
 int arena_init(struct soft *sv, struct err *e)
@@ -31,11 +40,13 @@ int arena_init(struct soft *sv, struct err *e)
     struct arena *a = &sv->arena;
     unsigned cpus = sv->svm->vm->config.cpus;
     u64 size = sv->svm->vm->config.code_cache;
-    a->cache_max = MIN((size ? size : CACHE_DEFAULT) / cpus, (u64)CACHE_MAX);
-    a->cache_max = MAX(a->cache_max, (u64)CACHE_MIN);
-    a->cache = sv->engine->translates ? MIN(a->cache_max, CACHE_START / cpus) : a->cache_max;
-    a->cache = MAX(a->cache, (u64)CACHE_MIN);
-    a->memory = mem_alloc(arena_share(a->cache_max) + 64);
+    u64 max = MIN((size ? size : CACHE_DEFAULT) / cpus, (u64)CACHE_MAX);
+    max = MAX(max, (u64)CACHE_MIN);
+    u64 start = sv->engine->translates ? MIN(max, CACHE_START / cpus) : max;
+    a->size_max = half(max);
+    a->size = a->code_size = half(MAX(start, (u64)CACHE_MIN));
+    a->patience = PATIENCE * cpus;
+    a->memory = mem_alloc(a->size_max + 64);
     if (!a->memory)
         return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
                        sv->vcpu->index);
@@ -52,10 +63,9 @@ void arena_fini(struct arena *a)
 /* Gives the pages back, too: it may be long until the cache is as full again. */
 void arena_reset(struct arena *a)
 {
-    u64 size = arena_share(a->cache);
-    mem_discard(a->base, size);
+    mem_discard(a->base, a->size);
     a->at = a->base;
-    a->end = a->base + size;
+    a->end = a->base + a->size;
     a->hole = NULL;
 }
 
@@ -68,14 +78,18 @@ static void make_hole(u8 *at, u8 *end)
     b->hash_next = NULL;
 }
 
-/* Once full is no reason to grow: what fills the cache may have been a start that is over. */
+bool arena_is_patient(struct arena *a)
+{
+    return a->patience && a->patience--;
+}
+
 bool arena_extend(struct arena *a)
 {
-    u8 *old = a->base + arena_share(a->cache);
-    if (!a->filled++ || a->cache == a->cache_max)
+    u8 *old = a->base + a->size;
+    if (a->size == a->size_max)
         return false;
-    a->cache = MIN(2 * a->cache, a->cache_max);
-    u8 *end = a->base + arena_share(a->cache);
+    a->size = MIN(2 * a->size, a->size_max);
+    u8 *end = a->base + a->size;
     if (a->end == old) {
         a->end = end;
     } else if (old < end) {
@@ -92,7 +106,7 @@ struct block *arena_next(const struct arena *a, const struct block *b)
     /* Where blocks are being put there is nothing yet. */
     if (at == a->at)
         at = a->end;
-    return at == a->base + arena_share(a->cache) ? NULL : (struct block *)(void *)at;
+    return at == a->base + a->size ? NULL : (struct block *)(void *)at;
 }
 
 void *arena_place(struct arena *a, u64 space)
@@ -126,12 +140,12 @@ u64 arena_collect(struct arena *a)
             next = arena_next(a, b);
             continue;
         }
-        u8 *to = next ? (u8 *)next : a->base + arena_share(a->cache);
+        u8 *to = next ? (u8 *)next : a->base + a->size;
         make_hole(from, to);
         *(last ? &last->hash_next : &a->hole) = b;
         last = b;
         holes += b->space;
     }
-    a->at = a->end = a->base + arena_share(a->cache); /* nothing: the next place is in a hole */
+    a->at = a->end = a->base + a->size; /* nothing: the next place is in a hole */
     return holes;
 }

@@ -71,7 +71,7 @@ void block_drop_all(struct soft *sv)
 
 void block_cache_full(struct soft *sv)
 {
-    if (!arena_extend(&sv->arena))
+    if (!cache_extend_code(sv))
         block_drop_all(sv);
 }
 
@@ -207,18 +207,20 @@ static int decode(struct soft *sv, struct block *b, const struct source *s, u8 *
 static void make_room(struct soft *sv)
 {
     struct arena *a = &sv->arena;
-    if (arena_extend(a))
+    if (!arena_is_patient(a) && arena_extend(a))
         return;
     u64 used = 0, left = 0;
     for (struct block *b = arena_next(a, NULL); b; b = arena_next(a, b)) {
-        b->dead |= !b->translation;
         used += b->space;
-        left += b->dead ? 0 : b->space;
+        left += b->dead || !b->translation ? 0 : b->space;
     }
     if (left > used / 4 * 3) {
-        block_cache_full(sv);
+        if (!arena_extend(a))
+            block_drop_all(sv);
         return;
     }
+    for (struct block *b = arena_next(a, NULL); b; b = arena_next(a, b))
+        b->dead |= !b->translation;
     x86_tlb_renew(&sv->cpu, true);
     soft_context_update(sv);
     for (unsigned h = 0; h < BLOCK_HASH_SIZE; h++)
@@ -243,7 +245,7 @@ static void *place_for(struct soft *sv, u64 space)
     place = arena_place(&sv->arena, space);
     if (place)
         return place;
-    block_cache_full(sv); /* holes enough, but all too small */
+    block_drop_all(sv); /* holes enough, but all too small */
     return arena_place(&sv->arena, space);
 }
 

@@ -26,6 +26,7 @@ enum {
 #define CACHE_MIN     (2 * MiB)
 #define CACHE_MAX     (1 * GiB)
 #define ARENA_MAX     (512 * MiB)
+enum { PATIENCE = 12 }; /* a start fills the part of one vCPU about as often */
 
 struct soft;
 
@@ -66,8 +67,8 @@ struct arena {
     u8 *base, *at, *end;
     void *memory;
     struct block *hole;   /* list of the following ones, by hash_next */
-    unsigned filled;      /* how often there was no room */
-    u64 cache, cache_max; /* bytes for blocks and translations: now, at most */
+    unsigned patience;    /* how often it is full before it grows: a start is soon over */
+    u64 size, code_size, size_max; /* bytes for blocks, for translations; each at most */
 };
 
 /* Blocks by linear address. */
@@ -177,7 +178,7 @@ struct block *block_at(struct soft *sv, u64 pa);
 /* Drops blocks that overlap the granules of [start, start+size); true when there were any. */
 bool block_drop_range(struct soft *sv, u64 start, u64 size);
 void block_drop_all(struct soft *sv);
-/* There is no room: lets the cache grow, or drops everything. Between blocks. */
+/* There is no room for translations: lets the cache grow, or drops everything. Between blocks. */
 void block_cache_full(struct soft *sv);
 int block_cache_init(struct soft *sv, struct err *e) must_check;
 void block_cache_fini(struct soft *sv);
@@ -187,7 +188,9 @@ int arena_init(struct soft *sv, struct err *e) must_check;
 void arena_fini(struct arena *a);
 /* Nothing is in it any more. */
 void arena_reset(struct arena *a);
-/* There is no room: true when there is more now, for translations too. */
+/* There is no room: is it too early to grow? */
+bool arena_is_patient(struct arena *a);
+/* True when there is more room now. */
 bool arena_extend(struct arena *a);
 /* The next block or hole behind b, the first if b is NULL; NULL at the end. */
 struct block *arena_next(const struct arena *a, const struct block *b);
@@ -197,6 +200,8 @@ void *arena_place(struct arena *a, u64 space);
 u64 arena_collect(struct arena *a);
 /* Bytes for translations at present. */
 u64 cache_translation_share(const struct soft *sv);
+/* True when there are more. */
+bool cache_extend_code(struct soft *sv);
 
 /* code.c */
 int code_map_init(struct soft_vm *svm, struct err *e) must_check;

@@ -38,7 +38,7 @@ static int translate_vm_init(struct vm *vm, struct err *e)
 
 static int make_code(struct translator *t, struct err *e)
 {
-    int r = os_code_create(&t->code, t->soft.arena.cache_max / 2, e);
+    int r = os_code_create(&t->code, t->soft.arena.size_max, e);
     if (r)
         return r;
     t->links = mem_alloc_array(LINKS_MAX, sizeof *t->links);
