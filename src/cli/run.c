@@ -71,24 +71,46 @@ static int set_memory(struct machine_config *m, const char *value, struct err *e
     return 0;
 }
 
-/* --code-cache SIZE[,drop=N] */
+/* drop=N or hot=N, up to a comma or the end. */
+static bool set_code_word(struct machine_config *m, const char *word, size_t n)
+{
+    char text[32];
+    u64 number;
+    if (n >= sizeof text)
+        return false;
+    str_copy(text, word, n + 1);
+    const char *value = strchr(text, '=');
+    if (!value || str_to_u64(value + 1, &number) || !number || number > 1000000)
+        return false;
+    if (!strncmp(text, "drop=", 5))
+        m->code_drop = (unsigned)number;
+    else if (!strncmp(text, "hot=", 4))
+        m->code_hot = (unsigned)MIN(number, (u64)UINT16_MAX);
+    else
+        return false;
+    return true;
+}
+
+/* --code-cache SIZE[,drop=N][,hot=N] */
 static int set_code_cache(struct machine_config *m, const char *value, struct err *e)
 {
     char size[32];
-    u64 drop = 0;
-    const char *comma = strchr(value, ',');
-    size_t n = comma ? (size_t)(comma - value) : strlen(value);
+    const char *word = strchrnul(value, ',');
+    size_t n = (size_t)(word - value);
     str_copy(size, value, MIN(n + 1, sizeof size));
-    if (n >= sizeof size || str_to_size(size, &m->code_cache) || m->code_cache < 4 * MiB ||
-        m->code_cache > 16 * GiB ||
-        (comma && (strncmp(comma, ",drop=", 6) || str_to_u64(comma + 6, &drop) || !drop ||
-                   drop > 1000000))) {
-        err_set(e, -EINVAL, "--code-cache %s: not a size of 4M to 16G", value);
-        err_hint(e, "256M, or for debugging 256M,drop=100: everything goes at one in 100 chances");
-        return -EINVAL;
+    bool good = n < sizeof size && !str_to_size(size, &m->code_cache) && m->code_cache >= 4 * MiB &&
+                m->code_cache <= 16 * GiB;
+    while (good && *word) {
+        const char *end = strchrnul(++word, ',');
+        good = set_code_word(m, word, (size_t)(end - word));
+        word = end;
     }
-    m->code_drop = (unsigned)drop;
-    return 0;
+    if (good)
+        return 0;
+    err_set(e, -EINVAL, "--code-cache %s: not a size of 4M to 16G", value);
+    err_hint(e, "256M; or for debugging 256M,drop=100: everything goes at one in 100 chances; or "
+                "256M,hot=1: code is translated when it runs for the first time");
+    return -EINVAL;
 }
 
 static int set_boot(struct machine_config *m, const char *value, struct err *e)
@@ -368,8 +390,8 @@ static const struct cli_option options[] = {
     {OPT_CPU, 0, "cpu", "MODEL", "host common", "processor model: host, common or a name (host)"},
     {OPT_PARA, 0, "para", "NAME", "kvm none",
      "paravirtual interface that the guest finds: kvm[,PART=off...], none (kvm)"},
-    {OPT_CODE_CACHE, 0, "code-cache", "SIZE[,drop=N]", NULL,
-     "memory for decoded and translated code (512M); drop=N: debugging"},
+    {OPT_CODE_CACHE, 0, "code-cache", "SIZE[,WORD=N]", NULL,
+     "memory for decoded and translated code (512M); drop=N, hot=N: debugging"},
     {OPT_KERNEL, 'k', "kernel", "FILE", "@file", "bzImage, ELF vmlinux or multiboot kernel"},
     {OPT_INITRD, 'i', "initrd", "FILE", "@file", "initial RAM disk"},
     {OPT_APPEND_, 'a', "append", "TEXT", NULL, "add to the kernel command line"},

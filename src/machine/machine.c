@@ -71,6 +71,7 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .lockstep = c->lockstep,
         .code_cache = c->code_cache,
         .code_drop = c->code_drop,
+        .code_hot = c->code_hot,
         .engine_para = para,
     };
     r = vm_create(&m->vm, &v, e);

@@ -35,6 +35,7 @@ struct machine_config {
     u64 memory;     /* bytes */
     u64 code_cache; /* bytes the engine may use for decoded and translated code; 0: its default */
     unsigned code_drop; /* debugging: it is dropped at one in so many safe points; 0: never */
+    unsigned code_hot;  /* debugging: it is translated when it ran so often; 0: default */
     const char *kernel, *initrd, *append;
     const char *module[MACHINE_MODULES]; /* multiboot: "file arguments" */
     unsigned modules;

@@ -44,6 +44,7 @@ struct vm_config {
     u64 code_cache; /* bytes for decoded and translated code, of engines that have any; 0: default
                      */
     unsigned code_drop; /* debugging: they are dropped at one in so many safe points; 0: never */
+    unsigned code_hot;  /* debugging: runs before code is translated; 0: the engine's own number */
     bool engine_para; /* an engine with ENGINE_PARA shows the guest its own paravirtual interface */
 };
 

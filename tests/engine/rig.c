@@ -100,7 +100,8 @@ void rig_open_model(struct rig *r, const struct engine_ops *engine, unsigned cpu
                           .model = &r->model,
                           .ram = &ram,
                           .no_reboot = no_reboot,
-                          .lockstep = lockstep};
+                          .lockstep = lockstep,
+                          .code_hot = 12};
     check(vm_create(&r->vm, &c, &e), &e);
     check(guest_memory_add(r->vm->memory, "ram", 0, RIG_RAM, false, &e), &e);
     r->port = device_alloc(&port_type, "port0");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The memory of decoded blocks. They lie one after the other; each, and each hole between them,
- * says how much space it takes. When there is no hole left, blocks that were not worth a translation
- * go: most code of a boot runs a few times and never again. When that happens again and again the
- * cache grows, up to what the user allows; then, when such blocks give little, everything goes. All
- * of it only between blocks.
+ * says how much space it takes. When there is no hole left, blocks that were not worth a
+ * translation go: most code of a boot runs a few times and never again. When that happens again and
+ * again the cache grows, up to what the user allows; then, when such blocks give little, everything
+ * goes. All of it only between blocks.
  *
  * Dead blocks stay where they are until then, because the running one may be dead. */
 #include "engine/software/software.h"
@@ -88,7 +88,7 @@ bool arena_extend(struct arena *a)
     u8 *old = a->base + a->size;
     if (a->size == a->size_max)
         return false;
-    a->size = MIN(2 * a->size, a->size_max);
+    a->size = MIN((a->size + a->size / 2) & ~(u64)63, a->size_max);
     u8 *end = a->base + a->size;
     if (a->end == old) {
         a->end = end;

@@ -39,15 +39,15 @@ struct block_ref { /* in the list of a code page */
     struct block *block;
 };
 struct block {
-    u32 space;       /* that it takes in the arena */
-    u16 bytes;       /* 0: this is a hole */
-    u8 turn;         /* link to replace next */
-    bool dead;       /* its bytes were overwritten, or it is to go */
+    u32 space; /* that it takes in the arena */
+    u16 bytes; /* 0: this is a hole */
+    u8 turn;   /* link to replace next */
+    bool dead; /* its bytes were overwritten, or it is to go */
     /* For the engine: how often it ran before it was worth more than decoding, or its translation
      * before that was not good enough. */
     u16 heat;
     u8 ways;
-    bool crosses; /* what it accesses is often in two pages, or none that can be accessed */
+    bool crosses;    /* what it accesses is often in two pages, or none that can be accessed */
     u64 pa;          /* of its first byte */
     u64 second_page; /* physical page where its only instruction goes on; 0: it does not */
     u64 key;         /* context_key() it was decoded for */
@@ -66,8 +66,8 @@ struct block {
 struct arena {
     u8 *base, *at, *end;
     void *memory;
-    struct block *hole;   /* list of the following ones, by hash_next */
-    unsigned patience;    /* how often it is full before it grows: a start is soon over */
+    struct block *hole;            /* list of the following ones, by hash_next */
+    unsigned patience;             /* how often it is full before it grows: a start is soon over */
     u64 size, code_size, size_max; /* bytes for blocks, for translations; each at most */
 };
 

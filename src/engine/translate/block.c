@@ -63,8 +63,7 @@ static void lower_one(struct lower *l)
     unsigned first = l->slows;
     bool branched = lower_control(l);
     l->ended = branched && l->i->op != X86_OP_JCC;
-    bool done =
-        branched || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
+    bool done = branched || lower_stack(l) || lower_copy(l) || lower_divide(l) || lower_vector(l);
     l->called_out[l->index] = !done; /* nothing is shared over the system's instructions either */
     if (!done && !lower_system(l))
         give_up(l);

@@ -21,7 +21,7 @@ struct access {
     u8 align;
     bool write, stack;
     bool partly; /* a store of the elements that a mask selects, which may be none */
-    u8 base; /* of the stack's: register and displacement */
+    u8 base;     /* of the stack's: register and displacement */
     i32 disp;
 
     i8 group;   /* that it shares a check with; -1: none */
@@ -45,7 +45,7 @@ struct lower {
     unsigned offset, next; /* in the page: of it, behind it */
     unsigned index;        /* in the block */
     enum copy copy;
-    bool lazy; /* there is no COPY_SLOW: where COPY_QUICK can't go on it leaves */
+    bool lazy;                  /* there is no COPY_SLOW: where COPY_QUICK can't go on it leaves */
     i32 place;                  /* its operand is at [T0 + place] once it was checked */
     i8 in_t0;                   /* the group whose lowest address T0 holds, or -1 */
     i32 bias;                   /* what lower_offset() adds */
@@ -59,7 +59,7 @@ struct lower {
     u16 narrow[BLOCK_INSNS_MAX];
     unsigned near_end;
     bool loops;
-    bool near;   /* the check to be made is one for slot.c, of the stack */
+    bool near; /* the check to be made is one for slot.c, of the stack */
     bool near_stack;
     bool partly; /* ... is one that must not mark the page as dirty */
     unsigned misses;
@@ -69,7 +69,7 @@ struct lower {
         u16 size, slow;
         u8 class, sizes;
     } miss[2 * BLOCK_INSNS_MAX];
-    u32 live_after; /* flags that are used behind the running instruction */
+    u32 live_after;      /* flags that are used behind the running instruction */
     bool is_last, ended; /* by a branch that is always taken */
     enum { FLAGS_UNTOUCHED, FLAGS_SPOILED, FLAGS_USED } first_use; /* of flags from before it */
     bool flags_live;   /* a flag of before it is used later, or by itself */

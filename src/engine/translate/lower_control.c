@@ -113,7 +113,8 @@ static i32 returns_at(const struct lower *l)
 {
     return AT(returns) + (i32)((l->env & ENV_TLB) * sizeof l->t->returns[0]);
 }
-_Static_assert(RETURNS == 32 && sizeof(struct return_to) == 16, "8 * index is a byte, and is doubled");
+_Static_assert(RETURNS == 32 && sizeof(struct return_to) == 16,
+               "8 * index is a byte, and is doubled");
 
 /* T1 = where the running call returns to. */
 static void note_call(struct lower *l)

@@ -74,8 +74,7 @@ bool lower_vector(struct lower *l)
         check_live(l);
     bool store = st->access & X86_WR;
     l->partly = store && (st->flags & (X86_STUB_SPARSE | X86_STUB_WHOLE)) == X86_STUB_SPARSE;
-    bool done =
-        lower_instruction(l, &f, st->bytes, store ? X86_WRITE : X86_READ, st->align);
+    bool done = lower_instruction(l, &f, st->bytes, store ? X86_WRITE : X86_READ, st->align);
     l->partly = false;
     return done;
 }

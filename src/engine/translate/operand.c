@@ -244,14 +244,12 @@ static void check_group(struct lower *l, const struct access *a)
 
 void lower_operand(struct lower *l, unsigned size, enum x86_access access, unsigned align)
 {
-    const struct access *a = known(
-        l, ACCESS_OPERAND,
-        (struct access){
-            .size = (u16)size,
-            .align = (u8)align,
-            .write = access == X86_WRITE,
-            .partly = l->partly,
-            .group = -1});
+    const struct access *a = known(l, ACCESS_OPERAND,
+                                   (struct access){.size = (u16)size,
+                                                   .align = (u8)align,
+                                                   .write = access == X86_WRITE,
+                                                   .partly = l->partly,
+                                                   .group = -1});
     if (a && !a->leads) {
         reuse(l, a);
         return;

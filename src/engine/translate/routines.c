@@ -151,8 +151,8 @@ static void emit_physical(struct emit *e, unsigned user)
     emit_rr(e, 0, 0x33, T1, X86_RAX);
     EMIT(e, 0x41, 0x81, 0xe3); /* and r11d, imm32 */
     emit32(e, (1u << PHYSICAL_BITS) - 1);
-    EMIT(e, 0x41, 0xc1, 0xe3, 0x05); /* shl r11d, 5 */
-    EMIT(e, 0x48, 0xc1, 0xe0, 0x08); /* shl rax, 8 */
+    EMIT(e, 0x41, 0xc1, 0xe3, 0x05);              /* shl r11d, 5 */
+    EMIT(e, 0x48, 0xc1, 0xe0, 0x08);              /* shl rax, 8 */
     emit_state(e, 0, 0x8a, X86_RAX, AT(context)); /* mov al, [..] */
     emit_state(e, REX_W, 0x0b, X86_RAX, AT(generation));
     emit_table(e, 0x3b, X86_RAX, 0, table + (i32)offsetof(struct physical, tag));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop between translations: finds blocks, runs them by what they have, translates hot ones,
  * joins translations to each other. All of it on the vCPU's own thread. */
-#include "engine/translate/lockstep.h"
 #include "base/mem.h"
+#include "engine/translate/lockstep.h"
 #include "engine/translate/lower.h"
 #include "isa/x86/exec/place.h"
 #include "isa/x86/exec/vector.h"

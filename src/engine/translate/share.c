@@ -358,7 +358,8 @@ bool share_checks(struct lower *l, const struct x86_insn *insn, unsigned count)
                 else
                     s.exits++;
             }
-        s.exits += insn[k].op == X86_OP_JCC || insn[k].op == X86_OP_DIV || insn[k].op == X86_OP_IDIV;
+        s.exits +=
+            insn[k].op == X86_OP_JCC || insn[k].op == X86_OP_DIV || insn[k].op == X86_OP_IDIV;
         s.renewed = 0;
         if (!follow_values(&s, &insn[k], next))
             forget_written(&s, &insn[k]);

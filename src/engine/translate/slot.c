@@ -53,7 +53,8 @@ static void emit_fill(struct translator *t, struct emit *e, unsigned class, unsi
     EMIT(e, 0x59, 0x58, 0xc3); /* pop rcx, rax; ret */
     emit_land(e, missed);
     EMIT(e, 0x4c, 0x03, 0xd1, 0x59, 0x58, 0x41, 0x53, 0x41, 0xbb); /* add r10, rcx; pop rcx, rax; */
-    emit32(e, refill_of(sizes[s], class & 1 ? X86_WRITE : X86_READ, class / 2)); /* push r11; mov r11d */
+    emit32(e, refill_of(sizes[s], class & 1 ? X86_WRITE : X86_READ,
+                        class / 2)); /* push r11; mov r11d */
     emit_call(e, t->do_refill_for_slot);
     EMIT(e, 0x41, 0x5b); /* pop r11 */
     emit_jcc(e, CC_NE, again);

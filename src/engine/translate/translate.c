@@ -51,7 +51,8 @@ static int make_code(struct translator *t, struct err *e)
     }
     t->callout = translate_callout;
     t->refill = translate_refill;
-    t->hot = HOT;
+    unsigned hot = t->soft.svm->vm->config.code_hot;
+    t->hot = hot ? hot : HOT;
     translate_routines(t);
     for (unsigned k = 0; k < 1u << FAR_BITS; k++)
         t->far[0][k].linear = t->far[1][k].linear = FAR_NONE;

@@ -21,15 +21,15 @@ enum {
     REPLACED_BITS = 10,
     RETURNS = 32,
     WAY_NEAR = 1,
-    WAY_BACK = 2, /* how a block was reached: by a branch forward or backward in its page, */
-    WAY_FAR = 4,  /* or from elsewhere */
+    WAY_BACK = 2,       /* how a block was reached: by a branch forward or backward in its page, */
+    WAY_FAR = 4,        /* or from elsewhere */
     SLOW_RUNS_MAX = 16, /* failed checks of a block that make a slow copy worth having */
     LINKS_MAX = 1 << 20,
-    FAR_BITS = 12,       /* of the tables of code pages that far branches look in */
+    FAR_BITS = 12,         /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
     PHYSICAL_BITS = 17,    /* and what is not there by its physical address */
     CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
-    HOT = 12,              /* runs before a block is translated */
+    HOT = 64,              /* runs before a block is translated */
 };
 
 /* Why translated code came back. */
@@ -39,7 +39,7 @@ enum exit_kind {
     EXIT_JUMP,   /* an indirect branch that found nothing: arg is the target */
     EXIT_RESULT, /* a callout ended the block: result */
     EXIT_FAR,    /* a far branch found another page, or none: arg is its target, target its link */
-    EXIT_SLOW,   /* a shared check failed before the instruction named by arg: target is its block */
+    EXIT_SLOW, /* a shared check failed before the instruction named by arg: target is its block */
     EXIT_KINDS
 };
 
@@ -86,13 +86,13 @@ struct translation {
     /* NULL: ways.c makes them when they are needed. */
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
-    const u8 *entry_far; /* of which the flags are in flags_check, and the page is known */
-    const u8 *entry_landed; /* the same without a look at requests: none is needed, because code
-                             * that only calls and returns comes to an end */
+    const u8 *entry_far;       /* of which the flags are in flags_check, and the page is known */
+    const u8 *entry_landed;    /* the same without a look at requests: none is needed, because code
+                                * that only calls and returns comes to an end */
     const u8 *dead, *dead_far; /* leave at the block's start; flags as for entry_far */
     const u8 *start, *end;
     const u8 *rest, *rest_end; /* what seldom runs */
-    u16 offset; /* of the block in its page */
+    u16 offset;                /* of the block in its page */
     u8 env;
     bool sensitive;  /* it holds instructions of X86_CLASS_SENSITIVE */
     bool vectors;    /* ... that use vector or x87 state */
@@ -146,7 +146,7 @@ struct indirect {
 /* The same by physical address, for all address spaces. */
 enum { GENERATION_SHIFT = 54 };
 struct physical {
-    u64 tag; /* generation | pa << 8 | env of what begins there */
+    u64 tag;                  /* generation | pa << 8 | env of what begins there */
     const u8 *far, *indirect; /* its entries */
     u64 unused;
 };
@@ -191,9 +191,9 @@ struct translator {
 
     /* Made; bytes of host code, and of what seldom runs; runs from outside. */
     u64 translations, code_bytes, code_rest_bytes, entries;
-    u64 came_out[EXIT_KINDS];              /* by enum exit_kind */
-    u64 given_up[GIVE_UP_COUNT];           /* by enum give_up */
-    u64 calls[X86_OP_COUNT];               /* callouts */
+    u64 came_out[EXIT_KINDS];    /* by enum exit_kind */
+    u64 given_up[GIVE_UP_COUNT]; /* by enum give_up */
+    u64 calls[X86_OP_COUNT];     /* callouts */
 
     struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
     unsigned hot;              /* runs before a block is translated */
@@ -207,16 +207,18 @@ struct translator {
     u8 *code_first, *code_next; /* the first chunk, behind the routines below; the next free one */
     u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
     void (*enter)(struct translator *, const u8 *host);
-    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump, *exit_far, *exit_landing, *exit_slow;
-    const u8 *fill_slot[SLOT_CLASSES][SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
-    u64 slots_at;                      /* cpu.tlb_changes when the slots were voided last */
+    const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump,
+        *exit_far, *exit_landing, *exit_slow;
+    const u8 *fill_slot[SLOT_CLASSES]
+                       [SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
+    u64 slots_at;                    /* cpu.tlb_changes when the slots were voided last */
     u8 last_slot[SLOT_CLASSES][SLOT_SIZES];
     struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct replaced replaced[1 << REPLACED_BITS];
     /* For the kernel, for user code: each of one number of soft.epoch. */
     struct far_page far[2][1 << FAR_BITS];
     u64 far_epoch[2];
-    u8 far_env[2]; /* but for the TLB: returns[] hold for it */
+    u8 far_env[2];                 /* but for the TLB: returns[] hold for it */
     u8 return_top[X86_TLB_FILLED]; /* 8 * index of the newest */
     struct return_to returns[X86_TLB_FILLED][RETURNS];
     unsigned far_used[2];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ways into a translation beside the plain one of branches forward: for branches backward, which
- * look at requests, and for those from other pages and through the tables, which leave the flags in
- * flags_check. What the interpreter saw of a block's ways is made together with it, right before it;
- * the others when they are first needed. */
+/* The ways into a translation beside the plain one of branches forward: for branches backward,
+ * which look at requests, and for those from other pages and through the tables, which leave the
+ * flags in flags_check. What the interpreter saw of a block's ways is made together with it, right
+ * before it; the others when they are first needed. */
 #include "engine/translate/lower.h"
 
 static u8 *emit_poll_open(struct emit *e)
