@@ -164,10 +164,23 @@ u16 native_host_data_selector(enum x86_mode mode)
     return mode == X86_MODE16 ? ldt_selector(LDT_DATA) : SELECTOR_DATA;
 }
 
+/* Some hosts, virtual machines without the processor's help, run 64-bit code only: they take an LDT
+ * and have no descriptors. */
+static bool is_loadable(u16 selector)
+{
+    u32 rights;
+    bool valid;
+    __asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((u32)selector));
+    return valid;
+}
+
 bool native_host_has(enum x86_mode mode)
 {
+    if (mode == X86_MODE64)
+        return has_gs_base;
     /* 32-bit code uses the LDT too, for GS. */
-    return mode == X86_MODE64 ? has_gs_base : has_ldt;
+    return has_ldt && is_loadable(ldt_selector(LDT_DATA)) &&
+           is_loadable(native_host_code_selector(mode));
 }
 
 u64 native_host_xcr0(void)

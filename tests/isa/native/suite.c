@@ -402,7 +402,7 @@ int native_suite_main(const struct native_suite *s, int argc, char **argv)
             native_generate_init(all[m]);
             run.modes[run.mode_count++] = all[m];
         } else {
-            printf("mode %u left out: no modify_ldt or FSGSBASE on this host\n", all[m] * 8);
+            printf("mode %u left out: no segments for it, or no FSGSBASE, on this host\n", all[m] * 8);
         }
     }
     if (!run.mode_count)
