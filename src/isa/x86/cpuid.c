@@ -181,9 +181,12 @@ int x86_model_intersect(struct x86_cpu_model *m, const struct x86_cpu_model *off
                         struct err *e)
 {
     for (unsigned f = X86_FEATURE_NONE + 1; strict && f < X86_FEATURE_COUNT; f++)
-        if (x86_model_has(m, f) && !x86_model_has(offer, f) && !x86_feature_is_optional(f))
-            return err_set(e, -ENOTSUP, "using CPU model %s: %s lacks %s", m->name, offer->name,
-                           x86_feature_name(f));
+        if (x86_model_has(m, f) && !x86_model_has(offer, f) && !x86_feature_is_optional(f)) {
+            err_set(e, -ENOTSUP, "using CPU model %s: %s lacks %s", m->name, offer->name,
+                    x86_feature_name(f));
+            err_hint(e, "--cpu host is what this host has");
+            return -ENOTSUP;
+        }
     for (unsigned i = 0; i < X86_FEATURE_WORDS; i++)
         m->features[i] &= offer->features[i];
     m->xcr0_allowed &= offer->xcr0_allowed;
