@@ -49,6 +49,29 @@ GUEST(guest_count)
         jmp 1b
 END(guest_count)
 
+/* Counts for ever in COUNTER, and goes round by returns alone, to where more calls came from than an
+ * engine can remember: requests must be looked at there too. */
+GUEST(guest_returns)
+        leaq 3f(%rip), %rax
+        movq %rax, 0x9018
+        movl $100, %ebx
+1:      movl $40, %ecx
+        call 2f
+        decl %ebx
+        jnz 1b
+        movb $1, 0x9010                 /* the next time it does not come back */
+        movl $40, %ecx
+2:      decl %ecx
+        jz 4f
+        call 2b
+3:      cmpb $0, 0x9010
+        jne 5f
+4:      ret
+5:      incq 0x9000
+        movl $0x9018, %esp
+        ret
+END(guest_returns)
+
 /* Spins until COUNTER + 8 is set, then ends with 5. */
 GUEST(guest_wait_flag)
 1:      pause

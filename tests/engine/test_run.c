@@ -6,10 +6,11 @@
 
 #include "base/mem.h"
 #include "engine/interpret/interpret.h"
+#include "engine/translate/translate.h"
 #include "isa/x86/exec/cpu.h"
 #include <string.h>
 
-static const struct engine_ops *const engine = &engine_interpret;
+static const struct engine_ops *engine = &engine_interpret;
 
 static int run_guest(struct guest g, unsigned cpus, const char *text)
 {
@@ -45,11 +46,10 @@ static void long_mode_computes(void **state)
     rig_close(&r);
 }
 
-static void pause_stops_and_resume_goes_on(void **state)
+static void pause_stops_and_resume_goes_on(struct guest g)
 {
-    (void)state;
     struct rig r;
-    rig_open(&r, engine, 1, true, GUEST_OF(guest_count, false));
+    rig_open(&r, engine, 1, true, g);
     rig_start(&r);
     u64 last = 0;
     for (int i = 0; i < 20; i++) {
@@ -72,6 +72,18 @@ static void pause_stops_and_resume_goes_on(void **state)
     while (rig_peek(&r, RIG_COUNTER) == last)
         ;
     rig_close(&r);
+}
+
+static void pause_stops_a_loop(void **state)
+{
+    (void)state;
+    pause_stops_and_resume_goes_on(GUEST_OF(guest_count, false));
+}
+
+static void pause_stops_endless_returns(void **state)
+{
+    (void)state;
+    pause_stops_and_resume_goes_on(GUEST_OF(guest_returns, false));
 }
 
 static void stores_from_outside_are_seen(void **state)
@@ -258,12 +270,18 @@ static void intercepted_events_go_to_the_monitor(void **state)
     assert_int_equal(run_guest(GUEST_OF(guest_intercept, false), 1, NULL), -VM_CRASHED);
 }
 
-int main(void)
+/* test_run [translate]: on the interpreter, or what is not counted in instructions of it. */
+int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "translate")) {
+        engine = &engine_translate;
+        cmocka_set_skip_filter("long_mode_computes");
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_mode_prints),
         cmocka_unit_test(long_mode_computes),
-        cmocka_unit_test(pause_stops_and_resume_goes_on),
+        cmocka_unit_test(pause_stops_a_loop),
+        cmocka_unit_test(pause_stops_endless_returns),
         cmocka_unit_test(stores_from_outside_are_seen),
         cmocka_unit_test(code_written_from_outside_is_dropped),
         cmocka_unit_test(self_modifying_code_works),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Translating one decoded block. Its code depends on the offset in the page, never on the linear
- * address, so that all processes that map the page share it. Layout: the ways
- * into the block (ways.c) and the block; and in another part of code memory struct
- * translation, the slow copy, callouts and open exits. */
+ * address, so that all processes that map the page share it. Layout: the ways into the block
+ * (ways.c) and the block; in another part of code memory struct translation, the slow copy,
+ * callouts and open exits. */
 #include "engine/translate/lower.h"
 
 #include "base/mem.h"

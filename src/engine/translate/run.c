@@ -234,7 +234,6 @@ static void disable(struct translator *t, struct block *b)
     if (tr->entry_far) {
         patch_jump(t, tr->entry_indirect, t->exit_jump);
         patch_jump(t, tr->entry_far, tr->dead_far);
-        patch_jump(t, tr->entry_landed, tr->dead_far);
     }
     *replaced_slot(t, b) = (struct replaced){tr, b->pa, b->key};
     b->translation = NULL;
@@ -255,7 +254,6 @@ static void replace(struct translator *t, const struct block *b)
     if (old->entry_far) {
         patch_jump(t, old->entry_indirect, way_indirect(t, tr));
         patch_jump(t, old->entry_far, way_far(t, tr));
-        patch_jump(t, old->entry_landed, way_landed(t, tr));
     }
     r->translation = NULL;
 }
@@ -374,7 +372,7 @@ static void join(struct translator *t, const struct block *b, struct translation
         const struct link *k = &t->links[t->arg];
         if (b->pa == k->pa && tr->env == k->env && !b->second_page)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
-                        k->landing    ? way_landed(t, tr)
+                        k->landing    ? way_far(t, tr)
                         : k->backward ? way_back(t, tr)
                                       : tr->entry);
     }

@@ -87,8 +87,6 @@ struct translation {
     const u8 *entry_poll; /* for links backward: looks at requests first */
     const u8 *entry_indirect;
     const u8 *entry_far;       /* of which the flags are in flags_check, and the page is known */
-    const u8 *entry_landed;    /* the same without a look at requests: none is needed, because code
-                                * that only calls and returns comes to an end */
     const u8 *dead, *dead_far; /* leave at the block's start; flags as for entry_far */
     const u8 *start, *end;
     const u8 *rest, *rest_end; /* what seldom runs */
@@ -255,7 +253,6 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
 /* ways.c: ways into a translation, made if they are not there. */
 const u8 *way_back(struct translator *t, struct translation *tr);
 const u8 *way_far(struct translator *t, struct translation *tr);
-const u8 *way_landed(struct translator *t, struct translation *tr);
 const u8 *way_indirect(struct translator *t, struct translation *tr);
 
 /* counters.c */

@@ -25,9 +25,7 @@ static u8 *emit_from_table(struct emit *e, const struct translator *t, struct tr
     emit_lea(e, REX_W, T0, T0, -(i32)tr->offset);
     emit_store(e, T0, AT(page));
     tr->entry_far = emit_rx(e, e->p);
-    u8 *wanted = emit_poll_open(e);
-    tr->entry_landed = emit_rx(e, e->p);
-    return wanted;
+    return emit_poll_open(e);
 }
 
 void ways_emit(struct lower *l, struct translation *tr, bool saved, struct ways_in *w)
@@ -40,9 +38,6 @@ void ways_emit(struct lower *l, struct translation *tr, bool saved, struct ways_
             emit_restore_flags(e);
         if (saved || (l->b->ways & WAY_BACK))
             past = emit_jump_open(e);
-        else if (!tr->flags_live) /* entry_landed must not be entry: they go to other places once
-                                   * the block is gone */
-            EMIT(e, 0x0f, 0x1f, 0x44, 0x00, 0x00); /* nop */
     }
     if (l->b->ways & WAY_BACK) {
         emit_align(e, LOOP_ALIGN);
@@ -103,12 +98,6 @@ const u8 *way_far(struct translator *t, struct translation *tr)
     emit_jump(&e, tr->entry);
     t->code_main.at = e.p;
     return tr->entry_far;
-}
-
-const u8 *way_landed(struct translator *t, struct translation *tr)
-{
-    way_far(t, tr);
-    return tr->entry_landed;
 }
 
 const u8 *way_indirect(struct translator *t, struct translation *tr)
