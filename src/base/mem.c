@@ -63,6 +63,37 @@ void *mem_alloc_aligned(size_t align, size_t n)
     return p;
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+
+static size_t mapped_size(size_t n)
+{
+    return align_up(n, HUGE_PAGE);
+}
+
+void *mem_map(size_t n)
+{
+    if (n > SIZE_MAX / 2)
+        return NULL;
+    n = mapped_size(n);
+    u8 *p = mmap(NULL, n + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, HUGE_PAGE);
+    if (start > p)
+        munmap(p, (size_t)(start - p));
+    if (start < p + HUGE_PAGE)
+        munmap(start + n, (size_t)(p + HUGE_PAGE - start));
+    madvise(start, n, MADV_HUGEPAGE); /* refusal is harmless */
+    return start;
+}
+
+void mem_unmap(void *p, size_t n)
+{
+    if (p)
+        munmap(p, mapped_size(n));
+}
+
 void *mem_resize(void *p, size_t n)
 {
     return realloc(p, n ? n : 1);

@@ -37,6 +37,11 @@ void *mem_alloc(size_t n) __attribute__((malloc));
 void *mem_alloc_array(size_t n, size_t size) __attribute__((malloc));
 /* Zeroed and aligned to align, a power of two of at least 8. */
 void *mem_alloc_aligned(size_t align, size_t n) __attribute__((malloc));
+/* Zeroed, in huge pages if the host has any, from the start of one on: for what is used all over.
+ * A huge page costs one fault, and one entry in the host's TLB, instead of 512. n is kept by who
+ * asks, for mem_unmap(). */
+void *mem_map(size_t n) __attribute__((malloc));
+void mem_unmap(void *p, size_t n);
 void *mem_resize(void *p, size_t n) must_check;
 void mem_free(void *p);
 /* Gives the host back what of [p, p+n) it can take; what is there afterwards is not defined. */

@@ -4,7 +4,7 @@
  * which processes can share. */
 #include "host/ram.h"
 
-#include "base/bits.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
-
-enum { HUGE_PAGE = 2 << 20 };
 
 /* The setting in effect is in brackets. */
 static bool memory_files_have_huge_pages(void)
@@ -47,23 +45,17 @@ static int map_file(const char *name, u64 size, u8 **host, int *fd, struct err *
         close(f);
         return map_failed(name, size, err, e);
     }
+    madvise(p, size, MADV_HUGEPAGE); /* refusal is harmless */
     *host = p;
     *fd = f;
     return 0;
 }
 
-/* From the start of a huge page on. */
 static int map_anonymous(const char *name, u64 size, u8 **host, int *fd, struct err *e)
 {
-    u8 *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return map_failed(name, size, errno, e);
-    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, HUGE_PAGE);
-    if (start > p)
-        munmap(p, (size_t)(start - p));
-    munmap(start + size, (size_t)(p + HUGE_PAGE - start));
-    *host = start;
+    *host = mem_map(size);
+    if (!*host)
+        return map_failed(name, size, ENOMEM, e);
     *fd = -1;
     return 0;
 }
@@ -82,7 +74,6 @@ int host_ram_allocate(const char *name, u64 size, u8 **host, int *fd, struct err
                                            : map_anonymous(name, size, host, fd, e);
     if (r)
         return r;
-    madvise(*host, size, MADV_HUGEPAGE); /* refusal is harmless */
     madvise(*host, size, MADV_DONTDUMP);
     /* For who looks at /proc/PID/maps; kernels without this say EINVAL. */
     prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, *host, size, "doppel guest memory");
@@ -91,7 +82,10 @@ int host_ram_allocate(const char *name, u64 size, u8 **host, int *fd, struct err
 
 void host_ram_release(u8 *host, u64 size, int fd)
 {
-    munmap(host, size);
-    if (fd >= 0)
+    if (fd >= 0) {
+        munmap(host, size);
         close(fd);
+    } else {
+        mem_unmap(host, size);
+    }
 }

@@ -67,14 +67,15 @@ static void free_code(struct translator *t)
     os_code_destroy(&t->code);
 }
 
+enum { TRANSLATOR_SIZE = LOW_STACK + sizeof(struct translator) };
+_Static_assert(LOW_STACK % 64 == 0, "the struct begins a cache line");
+
 static int translate_vcpu_init(struct vcpu *v, struct err *e)
 {
-    /* Most of it is a table that nobody looks at for long: it must not be touched. */
-    void *memory = mem_alloc(LOW_STACK + sizeof(struct translator) + 64);
+    u8 *memory = mem_map(TRANSLATOR_SIZE);
     if (!memory)
         return err_set(e, -ENOMEM, "making vCPU %u: out of memory", v->index);
-    struct translator *t =
-        (struct translator *)(void *)align_up((u64)(uintptr_t)memory + LOW_STACK, 64);
+    struct translator *t = (struct translator *)(void *)(memory + LOW_STACK);
     t->memory = memory;
     int r = soft_vcpu_init(&t->soft, v, e);
     if (r == 0) {
@@ -90,7 +91,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
             return 0;
         soft_vcpu_fini(&t->soft);
     }
-    mem_free(memory);
+    mem_unmap(memory, TRANSLATOR_SIZE);
     return r;
 }
 
@@ -100,7 +101,7 @@ static void translate_vcpu_fini(struct vcpu *v)
     lockstep_destroy(t);
     soft_vcpu_fini(&t->soft);
     free_code(t);
-    mem_free(t->memory);
+    mem_unmap(t->memory, TRANSLATOR_SIZE);
 }
 
 const struct engine_ops engine_translate = {

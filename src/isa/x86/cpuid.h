@@ -55,6 +55,7 @@ void x86_model_update(struct x86_cpu_model *m);
  * takes it out. Hidden whatever the host has: CET, PKU, AMX, RTM, MPX, SGX, WAITPKG, LAM, UINTR,
  * MONITOR. */
 void x86_model_host(struct x86_cpu_model *m);
+const struct x86_cpu_model *x86_host(void); /* the same, to be looked at */
 /* "host", "common" (what a guest needs to move between hosts and engines), or a named model.
  * -ENOENT with the list of names. */
 int x86_model_find(struct x86_cpu_model *m, const char *name, struct err *e);

@@ -121,13 +121,20 @@ static void cpuid(u32 leaf, u32 subleaf, u32 r[4])
                      : "a"(leaf), "c"(subleaf));
 }
 
-/* As CPUID, but zeros above the highest leaf, where Intel repeats another one. */
+/* As CPUID, but zeros above the highest leaf, where Intel repeats another one. CPUID is slow where
+ * the host is a virtual machine itself, tens of microseconds: nothing is asked for twice. */
 static void host_cpuid(u32 leaf, u32 subleaf, u32 r[4])
 {
-    cpuid(leaf & 0x80000000, 0, r);
-    u32 max = r[0];
-    cpuid(leaf, subleaf, r);
-    if (leaf > max)
+    static u32 highest[2]; /* 0: not known; whoever finds out finds the same */
+    u32 *known = &highest[leaf >> 31], max = __atomic_load_n(known, __ATOMIC_RELAXED);
+    if (!max) {
+        cpuid(leaf & 0x80000000, 0, r);
+        max = r[0];
+        __atomic_store_n(known, max, __ATOMIC_RELAXED);
+    }
+    if (leaf <= max)
+        cpuid(leaf, subleaf, r);
+    else
         r[0] = r[1] = r[2] = r[3] = 0;
 }
 
@@ -191,15 +198,17 @@ bool x86_feature_is_optional(unsigned feature)
            is_in(feature, comforts_amd, ARRAY_LEN(comforts_amd));
 }
 
-void x86_model_host(struct x86_cpu_model *m)
+/* Features of one leaf stand together in the table. */
+static void make_host(struct x86_cpu_model *m)
 {
-    u32 r[4];
+    u32 r[4], leaf = ~0u, subleaf = 0;
     mem_fill(m, 0, sizeof *m);
     str_copy(m->name, "host", sizeof m->name);
     m->vendor = host_vendor();
     for (unsigned f = X86_FEATURE_NONE + 1; f < X86_FEATURE_COUNT; f++) {
         const struct x86_feature_place *p = &x86_feature_places[f];
-        host_cpuid(p->leaf, p->subleaf, r);
+        if (p->leaf != leaf || p->subleaf != subleaf)
+            host_cpuid(leaf = p->leaf, subleaf = p->subleaf, r);
         x86_model_set(m, f, r[p->reg] >> p->bit & 1);
     }
     set_all(m, hidden, ARRAY_LEN(hidden), false);
@@ -212,6 +221,31 @@ void x86_model_host(struct x86_cpu_model *m)
     host_xsave(m);
     host_frequency(m);
     x86_model_update(m);
+}
+
+/* Filled once: another processor must not see it while it is being made. */
+const struct x86_cpu_model *x86_host(void)
+{
+    static struct x86_cpu_model host;
+    enum { ABSENT, BEING_MADE, READY };
+    static u32 state;
+    u32 seen = ABSENT;
+
+    if (likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) == READY))
+        return &host;
+    if (__atomic_compare_exchange_n(&state, &seen, BEING_MADE, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        make_host(&host);
+        __atomic_store_n(&state, READY, __ATOMIC_RELEASE);
+    }
+    while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != READY)
+        __builtin_ia32_pause();
+    return &host;
+}
+
+void x86_model_host(struct x86_cpu_model *m)
+{
+    mem_copy(m, x86_host(), sizeof *m);
 }
 
 /* A level of 0 is "common". */

@@ -45,26 +45,6 @@ static bool names_vector_state(const struct x86_insn *insn)
            insn->op == X86_OP_VZEROUPPER;
 }
 
-/* Filled once: another processor must not see it while it is being made. */
-static const struct x86_cpu_model *host_model(void)
-{
-    static struct x86_cpu_model host;
-    enum { ABSENT, BEING_MADE, READY };
-    static u32 state;
-    u32 seen = ABSENT;
-
-    if (likely(__atomic_load_n(&state, __ATOMIC_ACQUIRE) == READY))
-        return &host;
-    if (__atomic_compare_exchange_n(&state, &seen, BEING_MADE, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
-        x86_model_host(&host);
-        __atomic_store_n(&state, READY, __ATOMIC_RELEASE);
-    }
-    while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != READY)
-        __builtin_ia32_pause();
-    return &host;
-}
-
 static bool has_features(const struct x86_cpu_model *m, const struct x86_insn *insn)
 {
     const struct x86_form *f = &x86_forms[insn->form];
@@ -89,7 +69,7 @@ x86_exec_fn x86_bind_vector(struct x86_cpu *cpu, struct x86_insn *insn, const u8
         return exec_ud;
     if (fn)
         return fn;
-    if (x86_forms[insn->form].cls != X86_CLASS_COPY || !has_features(host_model(), insn))
+    if (x86_forms[insn->form].cls != X86_CLASS_COPY || !has_features(x86_host(), insn))
         return exec_ud;
 
     struct x86_vector_prefix prefix = x86_vector_prefix(insn, code);
