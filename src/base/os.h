@@ -85,8 +85,11 @@ void os_timer_destroy(struct os_timer *t);
 struct os_code {
     u8 *rw, *rx;
     size_t size;
+    size_t huge; /* [0, huge) has been made huge pages, or never will be */
 };
 int os_code_create(struct os_code *c, size_t size, struct err *e) must_check;
 void os_code_destroy(struct os_code *c);
+/* [0, used) is in use, a little more than before: huge pages where the host can make them. */
+void os_code_grown(struct os_code *c, size_t used);
 
 #endif

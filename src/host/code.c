@@ -3,13 +3,18 @@
  * is ever writable and executable at once. */
 #include "host/code.h"
 
+#include "base/bits.h"
 #include "base/os.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { RANGES_MAX = 128 };
+enum {
+    RANGES_MAX = 128,
+    HUGE_PAGE = 2 << 20,
+    COLLAPSE = 25, /* MADV_COLLAPSE, which is younger than the C library's headers */
+};
 static struct code_range range[RANGES_MAX]; /* size 0: free */
 static struct os_mutex range_lock;
 
@@ -41,6 +46,40 @@ unsigned code_ranges(struct code_range *out, unsigned max)
     return n;
 }
 
+/* Huge pages map only what begins with one. */
+static void *map(int fd, size_t size, int protection)
+{
+    u8 *p =
+        mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return p;
+    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, HUGE_PAGE);
+    if (start > p)
+        munmap(p, (size_t)(start - p));
+    u8 *end = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)(start + size), 4096);
+    if (end < p + size + HUGE_PAGE)
+        munmap(end, (size_t)(p + size + HUGE_PAGE - end));
+    if (mmap(start, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+        return start;
+    int err = errno;
+    munmap(start, size);
+    errno = err;
+    return MAP_FAILED;
+}
+
+/* Translated code is spread over as many pages as it has, and hosts seldom give huge ones to memory
+ * files by themselves. Asking for it copies what is there: not before half of a huge page is used,
+ * since most guests of a test end long before. Kernels before 6.1 know no such request; small pages
+ * are slower, and that is all. */
+void os_code_grown(struct os_code *c, size_t used)
+{
+    while (c->huge + HUGE_PAGE <= c->size && used >= c->huge + HUGE_PAGE / 2) {
+        if (madvise(c->rw + c->huge, HUGE_PAGE, COLLAPSE) == 0)
+            madvise(c->rx + c->huge, HUGE_PAGE, COLLAPSE);
+        c->huge += HUGE_PAGE;
+    }
+}
+
 int os_code_create(struct os_code *c, size_t size, struct err *e)
 {
     int fd = memfd_create("doppel-code", MFD_CLOEXEC);
@@ -48,9 +87,9 @@ int os_code_create(struct os_code *c, size_t size, struct err *e)
         return err_set(e, -errno, "creating code memory of %zu bytes: %s", size, err_name(errno));
     void *rw = MAP_FAILED, *rx = MAP_FAILED;
     if (ftruncate(fd, (off_t)size) == 0)
-        rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        rw = map(fd, size, PROT_READ | PROT_WRITE);
     if (rw != MAP_FAILED)
-        rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+        rx = map(fd, size, PROT_READ | PROT_EXEC);
     int err = errno;
     close(fd);
     if (rx == MAP_FAILED) {

@@ -292,6 +292,7 @@ static bool part_has_room(struct translator *t, struct code_part *p)
     u64 size = MIN((u64)t->code.size, cache_translation_share(&t->soft));
     if ((u64)(t->code_next - t->code.rw) + CODE_CHUNK > size)
         return false;
+    os_code_grown(&t->code, (size_t)(t->code_next - t->code.rw));
     *p = (struct code_part){t->code_next, t->code_next + CODE_CHUNK};
     t->code_next = p->end;
     return true;
