@@ -83,7 +83,7 @@ void translate_counters(const struct vcpu *v, engine_count_fn tell, void *ctx)
         [EXIT_FAR] = "a branch found another page, or was not joined yet",
         [EXIT_SLOW] = "a shared check failed",
     };
-    const struct translator *t = v->engine;
+    const struct translator *t = translator_of_const(v->engine);
     soft_counters(v, tell, ctx);
     tell(ctx, "code", "translations", t->translations);
     tell(ctx, "code", "bytes of host code", t->code_bytes);

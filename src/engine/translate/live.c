@@ -11,7 +11,7 @@ enum { LOOK_AHEAD = 40 }; /* instructions behind one block */
 static u32 flags_kept(const struct x86_insn *i)
 {
     const struct x86_form *f = &x86_forms[i->form];
-    u32 kept = f->flags_written & f->flags_read;
+    u32 kept = (f->flags_written | f->flags_undefined) & f->flags_read;
     switch (i->op) {
     case X86_OP_SHL:
     case X86_OP_SHR:
@@ -30,8 +30,8 @@ static u32 flags_kept(const struct x86_insn *i)
 u32 live_flags_used(const struct x86_insn *i)
 {
     const struct x86_form *f = &x86_forms[i->form];
-    return ((f->flags_read & ~(f->flags_written & f->flags_read)) | flags_kept(i)) &
-           X86_STATUS_FLAGS;
+    u32 set = f->flags_written | f->flags_undefined;
+    return ((f->flags_read & ~set) | flags_kept(i)) & X86_STATUS_FLAGS;
 }
 
 u32 live_flags_set(const struct x86_insn *i)

@@ -63,7 +63,7 @@ static bool happens_once(const struct x86_cpu *cpu, const struct x86_insn *i)
 
 static struct lockstep *lockstep_of(struct x86_cpu *cpu)
 {
-    return ((struct translator *)(void *)cpu)->lockstep;
+    return translator_of(soft_of(cpu))->lockstep;
 }
 
 static u8 *shadow_page(struct x86_cpu *cpu, u64 pa, bool for_write, bool *writable)

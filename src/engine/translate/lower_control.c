@@ -41,7 +41,7 @@ static void emit_far(struct lower *l, unsigned n, bool user)
     emit_store(e, T0, AT(page));
     l->far[n].jump = emit_jump_open(e);
 }
-_Static_assert(offsetof(struct translator, page) > 127, "see FAR_NUMBER");
+_Static_assert(AT(page) >= -128, "see FAR_NUMBER");
 
 void lower_far(struct lower *l, i64 target, u8 env, u32 name)
 {
@@ -104,9 +104,9 @@ static void emit_top(struct lower *l, unsigned opcode, unsigned reg)
     if (opcode == 0xb6)
         emit8(e, 0x0f);
     emit8(e, opcode);
-    emit8(e, 0x84 | (reg & 7) << 3);
+    emit8(e, 0x44 | (reg & 7) << 3);
     emit8(e, 0x24);
-    emit32(e, (u32)(AT(return_top) + (i32)(l->env & ENV_TLB)));
+    emit8(e, (u8)(AT(return_top) + (i32)(l->env & ENV_TLB)));
 }
 
 static i32 returns_at(const struct lower *l)

@@ -33,8 +33,9 @@ static void emit_enter(struct translator *t, struct emit *e)
     /* push rbx, rbp, r12-r15; sub rsp, 8 */
     EMIT(e, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x48, 0x83, 0xec, 0x08);
     EMIT(e, 0x48, 0x89, 0xa7); /* mov [rdi + host_sp], rsp */
-    emit32(e, (u32)AT(host_sp));
-    EMIT(e, 0x48, 0x89, 0xfc); /* mov rsp, rdi */
+    emit32(e, (u32)offsetof(struct translator, host_sp));
+    EMIT(e, 0x48, 0x8d, 0xa7); /* lea rsp, [rdi + RSP_AT] */
+    emit32(e, RSP_AT);
     emit_move(e, T0, X86_RSI);
     load_registers(e, 0);
     EMIT(e, 0x41, 0xff, 0xe2); /* jmp r10 */
@@ -60,15 +61,15 @@ static const u8 *emit_refill(struct emit *e, i32 pushed)
         emit_store(e, spoiled[k], pushed + AT_GPR(spoiled[k]));
     emit_store(e, X86_RBX, pushed + AT_GPR(X86_RBX));
     emit_store(e, T0, pushed + AT(refilled));
-    EMIT(e, 0x48, 0x8d, 0x7c, 0x24); /* lea rdi, [rsp + pushed] */
-    emit8(e, (u8)pushed);
+    EMIT(e, 0x48, 0x8d, 0x7c, 0x24); /* lea rdi, [rsp + pushed - RSP_AT] */
+    emit8(e, (u8)(pushed - RSP_AT));
     emit_move(e, X86_RSI, T0);
     emit_rr(e, 0, 0x8b, X86_RDX, T1);
     EMIT(e, 0x48, 0x89, 0xe3); /* mov rbx, rsp */
     EMIT(e, 0x48, 0x8b, 0xa7); /* mov rsp, [rdi + host_sp] */
-    emit32(e, (u32)AT(host_sp));
+    emit32(e, (u32)offsetof(struct translator, host_sp));
     EMIT(e, 0xff, 0x97); /* call [rdi + refill] */
-    emit32(e, (u32)AT(refill));
+    emit32(e, (u32)offsetof(struct translator, refill));
     EMIT(e, 0x48, 0x89, 0xdc, 0x85, 0xc0); /* mov rsp, rbx; test eax, eax */
     emit_load(e, X86_RBX, pushed + AT_GPR(X86_RBX));
     emit_load(e, T0, pushed + AT(refilled));
@@ -84,12 +85,12 @@ static void emit_callout(struct translator *t, struct emit *e)
     t->do_callout = emit_rx(e, e->p);
     save_registers(e, PUSHED);
     emit_state(e, 0, 0x8b, X86_RSI, 8);
-    EMIT(e, 0x48, 0x89, 0xe3);               /* mov rbx, rsp */
-    EMIT(e, 0x48, 0x8d, 0x7c, 0x24, PUSHED); /* lea rdi, [rsp + 16] */
-    EMIT(e, 0x48, 0x8b, 0xa7);               /* mov rsp, [rdi + host_sp] */
-    emit32(e, (u32)AT(host_sp));
+    EMIT(e, 0x48, 0x89, 0xe3);                              /* mov rbx, rsp */
+    EMIT(e, 0x48, 0x8d, 0x7c, 0x24, (u8)(PUSHED - RSP_AT)); /* lea rdi, [rsp + ..] */
+    EMIT(e, 0x48, 0x8b, 0xa7);                              /* mov rsp, [rdi + host_sp] */
+    emit32(e, (u32)offsetof(struct translator, host_sp));
     EMIT(e, 0xff, 0x97); /* call [rdi + callout] */
-    emit32(e, (u32)AT(callout));
+    emit32(e, (u32)offsetof(struct translator, callout));
     EMIT(e, 0x48, 0x89, 0xdc, 0x85, 0xc0); /* mov rsp, rbx; test eax, eax */
     u8 *away = emit_jcc_open(e, CC_NE);
     load_registers(e, PUSHED);

@@ -7,11 +7,6 @@
 #include "isa/x86/exec/place.h"
 #include "isa/x86/exec/vector.h"
 
-static struct translator *translator_of(struct soft *sv)
-{
-    return (struct translator *)(void *)sv;
-}
-
 /* 32-bit code whose addresses are linear, limits none. */
 static bool is_flat_32(const struct x86_cpu *cpu)
 {

@@ -97,7 +97,7 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
 
 static void translate_vcpu_fini(struct vcpu *v)
 {
-    struct translator *t = v->engine;
+    struct translator *t = translator_of(v->engine);
     lockstep_destroy(t);
     soft_vcpu_fini(&t->soft);
     free_code(t);

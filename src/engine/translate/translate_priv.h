@@ -25,11 +25,11 @@ enum {
     WAY_FAR = 4,        /* or from elsewhere */
     SLOW_RUNS_MAX = 16, /* failed checks of a block that make a slow copy worth having */
     LINKS_MAX = 1 << 20,
-    FAR_BITS = 12,         /* of the tables of code pages that far branches look in */
-    INDIRECT_BITS = 16,    /* an indirect branch looks up the low bits of its target */
-    PHYSICAL_BITS = 17,    /* and what is not there by its physical address */
-    CHECK_GROUPS_MAX = 12, /* accesses of a block that share a check */
-    HOT = 64,              /* runs before a block is translated */
+    FAR_BITS = 12,        /* of the tables of code pages that far branches look in */
+    INDIRECT_BITS = 16,   /* an indirect branch looks up the low bits of its target */
+    PHYSICAL_BITS = 17,   /* and what is not there by its physical address */
+    CHECK_GROUPS_MAX = 8, /* accesses of a block that share a check */
+    HOT = 64,             /* runs before a block is translated */
 };
 
 /* Why translated code came back. */
@@ -126,7 +126,7 @@ struct return_to {
 
 /* Number of the physical page of a far branch that was not joined yet; the number's place before
  * the link's rel32: it, JNE, the store of the page, and the opcode of the jump. */
-enum { FAR_NOWHERE = -1, FAR_NUMBER = 4 + 6 + 8 + 1 };
+enum { FAR_NOWHERE = -1, FAR_NUMBER = 4 + 6 + 5 + 1 };
 
 /* The code pages that far branches found, by linear page. */
 struct far_page {
@@ -169,20 +169,25 @@ static inline unsigned is_user(u8 env)
 }
 
 struct translator {
-    struct soft soft; /* first: its cpu is what rsp points at */
+    /* Below what rsp points at, where a byte says how far: half of the accesses to this struct go
+     * here, and programs that wait for their instructions wait for fewer bytes. */
+    u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
+    u64 page;                      /* linear address of the page the running code is in */
+    u64 context;                   /* epoch and env: tag of the indirect table */
+    u64 target;
+    u16 flags;                     /* AH of LAHF and AL of SETO, across exits */
+    u16 flags_check;               /* the same across a TLB check */
+    u8 return_top[X86_TLB_FILLED]; /* 8 * index of the newest */
+    u64 pushed[4];                 /* over by translated code and the routines it calls */
+
+    struct soft soft; /* its cpu is what rsp points at */
     u64 host_sp;      /* of the monitor, while translated code runs */
-    u64 page;         /* linear address of the page the running code is in */
-    u64 context;      /* epoch and env: tag of the indirect table */
     u64 arg;
     u32 kind;          /* enum exit_kind */
     u32 result;        /* enum x86_result of EXIT_RESULT */
     u32 last_indirect; /* the running indirect branch, as translate_callout() takes it */
-    u16 flags;         /* AH of LAHF and AL of SETO, across exits */
-    u16 flags_check;   /* the same across a TLB check */
-    u64 target;
-    u64 checked[CHECK_GROUPS_MAX]; /* host addresses that the running block has checked */
-    u64 refilled;                  /* the address, while do_refill runs */
-    u64 generation;                /* of code memory, as tags in `physical` have it */
+    u64 refilled;      /* the address, while do_refill runs */
+    u64 generation;    /* of code memory, as tags in `physical` have it */
     /* Called from translated code. */
     int (*callout)(struct translator *, u32);
     int (*refill)(struct translator *, u64, u32);
@@ -216,8 +221,7 @@ struct translator {
     /* For the kernel, for user code: each of one number of soft.epoch. */
     struct far_page far[2][1 << FAR_BITS];
     u64 far_epoch[2];
-    u8 far_env[2];                 /* but for the TLB: returns[] hold for it */
-    u8 return_top[X86_TLB_FILLED]; /* 8 * index of the newest */
+    u8 far_env[2]; /* but for the TLB: returns[] hold for it */
     struct return_to returns[X86_TLB_FILLED][RETURNS];
     unsigned far_used[2];
     u16 far_slot[2][1 << FAR_BITS]; /* those in use */
@@ -229,8 +233,21 @@ struct translator {
     void *memory; /* that this lies in */
 };
 
+enum { RSP_AT = offsetof(struct translator, soft) };
+_Static_assert(RSP_AT == 128 && offsetof(struct translator, pushed) == RSP_AT - 32,
+               "a byte reaches what is below");
+
+static inline struct translator *translator_of(struct soft *sv)
+{
+    return (struct translator *)(void *)((u8 *)sv - RSP_AT);
+}
+static inline const struct translator *translator_of_const(const struct soft *sv)
+{
+    return (const struct translator *)(const void *)((const u8 *)sv - RSP_AT);
+}
+
 /* Offset from rsp of a field of struct translator, of a guest register. */
-#define AT(field) ((i32)offsetof(struct translator, field))
+#define AT(field) ((i32)offsetof(struct translator, field) - RSP_AT)
 #define AT_GPR(r) (AT(soft.cpu.s.gpr) + 8 * (i32)(r))
 
 /* An instruction as a callout names it: its place in the arena. */
