@@ -47,6 +47,20 @@ void os_thread_interrupt(struct os_thread *t);
  * it could run; 0 where the host does not tell. */
 u64 os_thread_delay_ns(void);
 
+/* Samples of the calling thread, one each period of its processor time (several come as one where
+ * the host is not that exact). fn runs in a signal handler: async-signal-safe, on the interrupted
+ * stack. Before the process is confined. */
+struct os_sample {
+    u64 pc, sp, r10;  /* registers of the host at the interrupted place */
+    unsigned periods; /* that it stands for */
+};
+struct os_sampler;
+int os_sampler_start(struct os_sampler **out, u64 period_ns,
+                     void (*fn)(void *ctx, const struct os_sample *s), void *ctx,
+                     struct err *e) must_check;
+/* By the same thread, at its end: it cannot be sampled again. NULL is allowed. */
+void os_sampler_stop(struct os_sampler *s);
+
 /* Monotonic nanoseconds; wall-clock nanoseconds since 1970. Any thread. */
 u64 os_clock_ns(void);
 u64 os_wall_clock_ns(void);

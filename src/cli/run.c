@@ -38,6 +38,7 @@ enum {
     OPT_QUIET,
     OPT_SERIAL,
     OPT_STAT,
+    OPT_SYMBOLS,
     OPT_TRACE,
     OPT_TRACE_FILE,
     OPT_VERBOSE,
@@ -258,7 +259,11 @@ static int set_option(void *ctx, int id, const char *value, struct err *e)
     case OPT_NO_SANDBOX: r->no_sandbox = true; return 0;
     case OPT_QUIET: r->quiet = true; return 0;
     case OPT_SERIAL: return set_serial(r, value, e);
-    case OPT_STAT: r->stat = m->time_exits = true; return 0;
+    case OPT_STAT: r->stat = m->time_exits = m->sample = true; return 0;
+    case OPT_SYMBOLS:
+        r->symbols = value;
+        m->sample = true;
+        return 0;
     case OPT_TRACE: r->trace = true; return set_trace(m, value, e);
     case OPT_TRACE_FILE: r->trace_file = value; return 0;
     case OPT_VERBOSE: r->verbose++; return 0;
@@ -342,6 +347,11 @@ static int check_request(struct run_request *r, struct err *e)
         err_hint(e, "use pty or file:PATH for the other port");
         return -EINVAL;
     }
+    if (r->symbols && !r->stat && !r->name) {
+        err_set(e, -EINVAL, "--symbols %s: nobody would see what they name", r->symbols);
+        err_hint(e, "add --stat, or --name NAME for `doppel stat NAME`");
+        return -EINVAL;
+    }
     int err = default_kernel(r, e);
     return err ? err : default_append(r, e);
 }
@@ -408,7 +418,9 @@ static const struct cli_option options[] = {
     {OPT_LOCKSTEP, 0, "lockstep", NULL, NULL,
      "check every translation against the interpreter (slow; one CPU)"},
     {OPT_STAT, 0, "stat", NULL, NULL,
-     "print what was counted, and time in the monitor, at the end"},
+     "print what was counted, and where the time went, at the end"},
+    {OPT_SYMBOLS, 0, "symbols", "FILE", "@file",
+     "System.map or vmlinux: --stat and `doppel stat` show where the guest's time goes"},
     {OPT_JSON, 0, "json", NULL, NULL, "print --stat and --dry-run as JSON"},
     {OPT_TRACE, 0, "trace", "WHAT", "translate:blocks translate:",
      "show guest code and the host's: translate:blocks, translate:ADDRESS+LENGTH"},

@@ -17,8 +17,10 @@ struct run_request {
     bool own_guest; /* the cached kernel and initramfs: what its console runs is known */
     bool trace;
     const char *trace_file; /* NULL: standard error */
+    const char *symbols;    /* file; NULL: code has no names */
     const char *name;       /* NULL: it cannot be asked while it runs */
     unsigned verbose;
+    struct symbols *symbol_table;
     char kernel_path[4096], initrd_path[4096], append[4096];
 };
 

@@ -12,6 +12,7 @@
 #include "host/control.h"
 #include "host/sandbox.h"
 #include "host/terminal.h"
+#include "machine/symbols.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -191,6 +192,14 @@ static int open_trace(struct session *s, struct err *e)
     return 0;
 }
 
+static int load_symbols(struct run_request *r, struct err *e)
+{
+    int err = r->symbols ? symbols_load(&r->symbol_table, r->symbols, e) : 0;
+    if (r->symbol_table)
+        r->machine.symbols = symbols_table(r->symbol_table);
+    return err;
+}
+
 /* `doppel stat` asks. */
 static char *answer_request(void *ctx, const char *request)
 {
@@ -214,6 +223,8 @@ static int set_up(struct session *s, struct err *e)
         err = signal_watch_create(&s->signals, s->loop, taken, on_signal, s, e);
     if (!err)
         err = open_trace(s, e);
+    if (!err)
+        err = load_symbols(r, e);
     if (!err && r->name && !r->dry_run)
         err = control_create(&s->control, s->loop, r->name, answer_request, s, e);
     if (!err)
@@ -243,6 +254,7 @@ static void tear_down(struct session *s)
     control_destroy(s->control);
     terminal_restore();
     machine_destroy(s->machine);
+    symbols_free(s->request->symbol_table);
     if (s->trace && s->trace != stderr)
         fclose(s->trace);
     for (unsigned i = 0; i < MACHINE_SERIALS; i++)

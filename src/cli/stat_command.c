@@ -70,7 +70,9 @@ const struct cli_command cli_stat = {
     .text = "Prints the exits of the machine called NAME by reason, and what its engine counts "
             "beside them: code translated and dropped, TLB events, instructions called out of "
             "translated code, what is not translated and why. `doppel run --stat` prints the same "
-            "at the end, with the time spent in the monitor.",
+            "at the end, with the time spent in the monitor. A machine started with --stat or "
+            "--symbols also tells where its processors' running time went, and with --symbols in "
+            "which functions of the guest's kernel.",
     .options = options,
     .examples = examples,
     .run = run,

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+enum { SAMPLE_NS = 1000000 }; /* no host is much more exact, and nobody waits longer for a share */
+
 /* The processor model: what was asked for, as far as the engine can. A named model is a promise,
  * "host" is whatever there is. */
 static int choose_model(struct x86_cpu_model *model, const struct engine_ops *engine,
@@ -67,6 +69,8 @@ static int create_vm(struct machine *m, const struct machine_config *c, struct e
         .ram = &ram,
         .no_reboot = c->no_reboot,
         .time_exits = c->time_exits,
+        .sample_ns = c->sample ? SAMPLE_NS : 0,
+        .symbols = c->symbols,
         .trace = c->trace,
         .lockstep = c->lockstep,
         .code_cache = c->code_cache,

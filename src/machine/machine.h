@@ -47,6 +47,8 @@ struct machine_config {
     unsigned ports;
     bool no_reboot;
     bool time_exits;
+    bool sample;                         /* find out where the vCPUs' time goes (vm/profile.h) */
+    const struct guest_symbols *symbols; /* by these; may be NULL */
     struct vm_trace trace;
     bool lockstep; /* compare engine translate with the interpreter */
     /* Called with a short text ("unpacking the kernel") and a share of 0 to 1000 while something

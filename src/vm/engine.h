@@ -9,6 +9,8 @@
 
 struct vm;
 struct vcpu;
+struct os_sample;
+struct guest_place;
 struct x86_state;
 struct x86_cpu_model;
 
@@ -71,6 +73,9 @@ struct engine_ops {
     void (*route)(struct vm *, unsigned pin, u64 addr, u32 data);
     /* NULL, or tells what the engine counts beside exits. Any thread, while the vCPU runs too. */
     void (*counters)(const struct vcpu *, engine_count_fn tell, void *ctx);
+    /* NULL, or finds out where the guest is, and in which tier, at a sample of the vCPU's thread
+     * (vm/profile.h). In a signal handler, at any place between vcpu_init and vcpu_fini. */
+    void (*sample)(struct vcpu *, const struct os_sample *, struct guest_place *);
     void (*vcpu_fini)(struct vcpu *);
     void (*vm_fini)(struct vm *);
 };

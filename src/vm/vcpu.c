@@ -87,7 +87,10 @@ static void vcpu_loop(struct vcpu *v)
 {
     const struct engine_ops *engine = v->vm->engine;
     while (vm_gate(v)) {
-        switch (engine->run(v)) {
+        v->tier = TIER_GUEST;
+        enum vcpu_stop stop = engine->run(v);
+        v->tier = TIER_MONITOR;
+        switch (stop) {
         case VCPU_HALT:
             vcpu_count(v, EXIT_HALT);
             vcpu_para_sleep(v, true);
@@ -109,6 +112,8 @@ static void *vcpu_main(void *ctx)
     struct vcpu *v = ctx;
     struct vcpu_priv *p = v->priv;
     int r = v->vm->engine->vcpu_init(v, &v->error);
+    if (!r)
+        profile_start(v);
     os_mutex_lock(&p->lock);
     p->init_done = true;
     p->init_result = r;
@@ -116,6 +121,7 @@ static void *vcpu_main(void *ctx)
     os_mutex_unlock(&p->lock);
     if (!r)
         vcpu_loop(v);
+    profile_stop(v);
     return NULL;
 }
 
@@ -149,6 +155,7 @@ void vcpu_destroy(struct vcpu *v)
     if (p->init_done && !p->init_result && v->vm->engine->vcpu_fini)
         v->vm->engine->vcpu_fini(v);
     lapic_fini(v);
+    profile_free(v);
     mem_free(p);
     mem_free(v);
 }

@@ -8,10 +8,12 @@
 #include "isa/x86/state.h"
 #include "vm/clock.h"
 #include "vm/engine.h"
+#include "vm/profile.h"
 #include "vm/stats.h"
 
 struct vm;
 struct x86_cpu;
+struct vcpu_profile;
 
 /* vcpu->request: set by any thread, looked at by the engine between instructions. */
 enum vcpu_request {
@@ -49,8 +51,12 @@ struct vcpu {
     u32 request;                        /* enum vcpu_request, atomic */
     u32 *request_mirror; /* an engine may point this at a word its fast path polls; set with request
                           */
-    struct exit_counters exits; /* written by the vCPU's thread */
-    struct err error;           /* with VCPU_FATAL */
+    /* enum vcpu_tier: what the thread does, told by who does something seldom; TIER_GUEST: the
+     * engine knows. Read by a signal handler of the thread. */
+    volatile u8 tier;
+    struct exit_counters exits;   /* written by the vCPU's thread */
+    struct err error;             /* with VCPU_FATAL */
+    struct vcpu_profile *profile; /* NULL: it is not sampled */
     /* The rest belongs to vm/ (vcpu_priv.h). */
     struct vcpu_priv *priv;
 };
@@ -89,6 +95,25 @@ static inline u32 vcpu_requests(struct vcpu *v)
 }
 /* Clears bits and returns those that were set. */
 u32 vcpu_consume(struct vcpu *v, u32 bits);
+
+struct tier_scope_ {
+    struct vcpu *v;
+    u8 before;
+};
+static inline struct tier_scope_ tier_enter_(struct vcpu *v, enum vcpu_tier tier)
+{
+    struct tier_scope_ s = {v, v->tier};
+    v->tier = (u8)tier;
+    return s;
+}
+static inline void tier_leave_(struct tier_scope_ *s)
+{
+    s->v->tier = s->before;
+}
+/* What follows in the enclosing scope is work of that tier. */
+#define vcpu_in_tier(v, tier)                                                                      \
+    struct tier_scope_ tier_scope_ __attribute__((cleanup(tier_leave_), unused)) =                 \
+        tier_enter_(v, tier)
 
 static inline void vcpu_count(struct vcpu *v, enum exit_reason r)
 {

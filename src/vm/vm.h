@@ -39,6 +39,8 @@ struct vm_config {
     struct clock *clock; /* NULL: real time; tests hand in theirs, which stays theirs */
     bool no_reboot;      /* a reset or triple fault ends the machine */
     bool time_exits;
+    u64 sample_ns; /* period of the vCPUs' samples (profile.h); 0: there are none */
+    const struct guest_symbols *symbols; /* that they are counted by, or NULL; stays its owner's */
     struct vm_trace trace;
     bool lockstep;  /* an engine with ENGINE_LOCKSTEP compares itself with the interpreter */
     u64 code_cache; /* bytes for decoded and translated code, of engines that have any; 0: default

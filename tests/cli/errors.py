@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bad usage and bad input: the exact line for each, its cure, the exit status, nothing left behind."""
 import os
+import struct
 import subprocess
 import unittest
 
@@ -55,11 +56,18 @@ USAGE = [
     (KERNEL + ['--disk', ''], "--disk: the file's name is empty", HELP),
     (KERNEL + ['--disk', 'a,fast=on'], "--disk a: unknown option 'fast=on'",
      'readonly=on|off, serial=TEXT'),
+    (KERNEL + ['--symbols', 'map'], '--symbols map: nobody would see what they name',
+     'add --stat, or --name NAME for `doppel stat NAME`'),
     (['engines', 'all'], "engines: unexpected 'all'", '`doppel engines --help` says what it takes'),
     (['man', '1'], "man: unexpected '1'", '`doppel man --help` says what it takes'),
     (['completion'], 'completion: for which shell?', 'doppel completion bash'),
     (['completion', 'zsh'], "completion: there is none for 'zsh'", 'doppel completion bash'),
 ]
+
+STAT = KERNEL + ['--stat', '--symbols']
+MAP = "name the System.map or the vmlinux of the guest's kernel, unpacked"
+SYMBOLS = 'reading symbols of '
+COPY = 'the file is damaged: fetch or copy it again'
 
 FAILURES = [
     (KERNEL + ['--memory', '5T'],
@@ -92,6 +100,25 @@ FAILURES = [
     (KERNEL + ['--disk', 'disk', '--disk', './disk'],
      'opening disk ./disk for writing: another machine or disk is writing to it',
      'add readonly=on to all but one of its users, or use a copy'),
+    (STAT + ['none'], 'opening none: No such file or directory', NAME),
+    (STAT + ['empty'], 'reading empty: the file is empty', 'fetch or copy it again'),
+    (STAT + ['random'],
+     SYMBOLS + 'random: line 1 is not ADDRESS TYPE NAME, and it is no ELF file', MAP),
+    (STAT + ['odd.map'],
+     SYMBOLS + 'odd.map: line 2 is not ADDRESS TYPE NAME, and it is no ELF file', MAP),
+    (STAT + ['zero.map'], SYMBOLS + 'zero.map: all its addresses are 0',
+     '/proc/kallsyms shows addresses to root only'),
+    (STAT + ['data.map'], SYMBOLS + 'data.map: it names no code',
+     "name the System.map or the vmlinux of the guest's kernel, not stripped"),
+    (STAT + ['cut.elf'], SYMBOLS + 'cut.elf: ELF header 0x28: the file is shorter', COPY),
+    (STAT + ['stripped.elf'], SYMBOLS + 'stripped.elf: it has no symbol table',
+     'name the System.map of the same kernel, or a vmlinux that is not stripped'),
+    (STAT + ['far.elf'],
+     SYMBOLS + 'far.elf: ELF e_shoff 0xfffffffffffffff0: section headers beyond the end of the file',
+     COPY),
+    (STAT + ['long.elf'],
+     SYMBOLS + 'long.elf: ELF sh_size 0xffffffffffffffff: the symbol table ends beyond the end of the '
+     'file', COPY),
 ]
 
 
@@ -108,6 +135,18 @@ def cut_bzimage():
     return bytes(image)
 
 
+def patched(image, at, value):
+    return image[:at] + value.to_bytes(8, 'little') + image[at + 8:]
+
+
+def symbol_table(image):
+    """Where the section header of an ELF file's symbol table is."""
+    start, = struct.unpack_from('<Q', image, 40)
+    size, count = struct.unpack_from('<HH', image, 58)
+    return next(at for at in range(start, start + size * count, size)
+                if struct.unpack_from('<I', image, at + 4) == (2,))
+
+
 class Errors(Case):
     def setUp(self):
         super().setUp()
@@ -115,7 +154,14 @@ class Errors(Case):
         self.file('random', bytes(range(1, 256)) * 64)
         self.file('disk', bytes(1 << 16))
         with open(OBEY, 'rb') as f:
-            self.file('cut.elf', f.read(40))
+            image = f.read()
+        self.file('cut.elf', image[:40])
+        self.file('stripped.elf', patched(image, 40, 0))
+        self.file('far.elf', patched(image, 40, (1 << 64) - 16))
+        self.file('long.elf', patched(image, symbol_table(image) + 32, (1 << 64) - 1))
+        self.file('odd.map', b'ffffffff81000000 T _text\nffffffff8100000g T x\n')
+        self.file('zero.map', b'0000000000000000 T _text\n0000000000000000 t start\n')
+        self.file('data.map', b'ffffffff82000000 D data\n')
         self.file('cut.bzimage', cut_bzimage())
 
     def check(self, rows, status):

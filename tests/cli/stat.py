@@ -6,8 +6,9 @@ import json
 import os
 import socket
 import subprocess
+import time
 
-from command import GUEST, PATIENCE, Case, main
+from command import GUEST, OBEY, PATIENCE, Case, main
 
 
 class Stat(Case):
@@ -48,6 +49,39 @@ class Stat(Case):
         self.end(p)
         self.assertEqual(self.failure('stat', 'one'), "doppel: no machine called 'one' is running")
         self.assertEqual(os.listdir(self.folder), [])
+
+    def profile(self, *arguments):
+        """Of a guest that is in a loop of guest_main for ever, when there are some samples."""
+        p = self.named(*arguments)
+        p.stdin.write(b's')
+        p.stdin.flush()
+        self.assertEqual(p.stdout.readline().strip(), b'deaf')
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            document = json.loads(self.run_doppel('stat', '--json', 'one').stdout)
+            if document.get('profile', {}).get('samples', 0) >= 200:
+                break
+        table = self.run_doppel('stat', 'one').stdout
+        p.terminate()
+        p.communicate(timeout=PATIENCE)
+        return document['profile'], table
+
+    def test_profile(self):
+        """Whatever the engine, and whatever the names are from."""
+        self.file('System.map', b'0000000000000001 T all_of_it\nffffffff00000000 D no_code\n')
+        for engine, tier in ('interpret', 'interpreter'), ('translate', 'translated code'):
+            for file, symbol in (OBEY, 'guest_main'), ('System.map', 'all_of_it'):
+                profile, table = self.profile('--engine', engine, '--symbols', file)
+                for rows, name in (profile['tiers'], tier), (profile['symbols'], symbol):
+                    self.assertEqual(max(rows, key=rows.get), name)
+                    self.assertEqual(sum(rows.values()), profile['samples'])
+                    self.assertRegex(table, rf'(?m)^{name} +\d+ +[\d.]+%$')
+
+    def test_no_profile(self):
+        """Nobody asked: there is no timer."""
+        p = self.named()
+        self.assertNotIn('profile', json.loads(self.run_doppel('stat', '--json', 'one').stdout))
+        self.end(p)
 
     def test_killed(self):
         p = self.named()

@@ -59,6 +59,7 @@ const struct engine_ops engine_interpret = {
     .set_state = soft_set_state,
     .memory_event = soft_memory_event,
     .counters = soft_counters,
+    .sample = soft_sample,
     .vcpu_fini = interpret_vcpu_fini,
     .vm_fini = soft_vm_fini,
 };

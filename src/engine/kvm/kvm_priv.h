@@ -55,6 +55,7 @@ int kvm_open(struct err *e);
 /* engine_ops.quirks: runs a small guest that shows them. */
 void kvm_quirks(engine_quirk_fn tell, void *ctx);
 
+void kvm_sample(struct vcpu *v, const struct os_sample *s, struct guest_place *at);
 int kvm_get_state(struct vcpu *v, struct x86_state *s, struct err *e);
 int kvm_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
 /* After one instruction of exec: leaves alone what other threads and the clock change meanwhile,

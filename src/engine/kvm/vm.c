@@ -291,6 +291,7 @@ const struct engine_ops engine_kvm = {
     .vcpu_init = vcpu_init,
     .run = kvm_run,
     .kick = kvm_kick,
+    .sample = kvm_sample,
     .get_state = kvm_get_state,
     .set_state = kvm_set_state,
     .memory_event = memory_event,

@@ -320,6 +320,7 @@ static const u8 *ram_page(struct soft *sv, u64 pa)
 
 static struct block *make_block(struct soft *sv, u64 lin, u64 pa, int *result)
 {
+    vcpu_in_tier(sv->vcpu, TIER_DECODING);
     *result = X86_OK;
     const u8 *page = ram_page(sv, pa);
     if (!page)

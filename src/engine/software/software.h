@@ -290,6 +290,8 @@ void soft_vcpu_fini(struct soft *sv);
 void soft_kick(struct vcpu *v);
 int soft_get_state(struct vcpu *v, struct x86_state *s, struct err *e);
 int soft_set_state(struct vcpu *v, const struct x86_state *s, struct err *e);
+/* What the interpreter does: the tier is TIER_INTERPRETED. */
+void soft_sample(struct vcpu *v, const struct os_sample *s, struct guest_place *at);
 void soft_counters(const struct vcpu *v, engine_count_fn tell, void *ctx);
 void soft_memory_event(struct vm *vm, const struct memory_event *ev);
 

@@ -298,6 +298,7 @@ struct translation *translate_block(struct translator *t, struct block *b, u8 en
     count = until_known(&l, insn, count);
     struct translation *tr = lower_block(&l, insn, bytes, count);
     t->translations++;
+    places_note(t, tr);
     t->code_bytes += (u64)(tr->end - tr->start);
     t->code_rest_bytes += (u64)(tr->rest_end - (const u8 *)tr) - (u64)l.e.to_rx;
     if (unlikely(t->soft.svm->vm->config.trace.line))

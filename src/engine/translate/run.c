@@ -270,6 +270,7 @@ void translate_emptied(struct soft *sv)
     t->code_next = t->code_first;
     t->code_main = t->code_rest = (struct code_part){t->code_first, t->code_first};
     t->link_count = 0;
+    places_forget(t);
     mem_fill(t->replaced, 0, sizeof t->replaced);
     for (unsigned k = 0; k < X86_TLB_FILLED; k++)
         forget_returns(t, k);
@@ -322,6 +323,7 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
     if (b->translation)
         disable(t, b);
     x86_vector_release(&t->soft.cpu);
+    vcpu_in_tier(t->soft.vcpu, TIER_TRANSLATING);
     b->translation = translate_block(t, b, env);
     if (b->translation)
         replace(t, b);
@@ -398,7 +400,9 @@ static int run_native(struct translator *t, const struct translation *tr)
     flags_in(t);
     translate_settle(t);
     t->entries++;
+    t->inside = true;
     t->enter(t, tr->entry);
+    t->inside = false;
     t->came_out[t->kind]++;
     if (t->kind == EXIT_RESULT)
         return (int)t->result;

@@ -62,6 +62,7 @@ static int make_code(struct translator *t, struct err *e)
 
 static void free_code(struct translator *t)
 {
+    places_destroy(t);
     mem_free(t->links);
     mem_free(t->scratch);
     os_code_destroy(&t->code);
@@ -80,15 +81,17 @@ static int translate_vcpu_init(struct vcpu *v, struct err *e)
     int r = soft_vcpu_init(&t->soft, v, e);
     if (r == 0) {
         r = make_code(t, e);
-        if (r == 0 && v->vm->config.lockstep) {
-            t->hot = 1;
-            r = lockstep_create(t, e);
-            if (r) {
-                free_code(t);
+        if (r == 0) {
+            if (v->vm->config.sample_ns)
+                r = places_create(t, e);
+            if (r == 0 && v->vm->config.lockstep) {
+                t->hot = 1;
+                r = lockstep_create(t, e);
             }
+            if (r == 0)
+                return 0;
+            free_code(t);
         }
-        if (r == 0)
-            return 0;
         soft_vcpu_fini(&t->soft);
     }
     mem_unmap(memory, TRANSLATOR_SIZE);
@@ -118,6 +121,7 @@ const struct engine_ops engine_translate = {
     .set_state = soft_set_state,
     .memory_event = soft_memory_event,
     .counters = translate_counters,
+    .sample = translate_sample,
     .vcpu_fini = translate_vcpu_fini,
     .vm_fini = soft_vm_fini,
 };

@@ -198,6 +198,8 @@ struct translator {
     u64 given_up[GIVE_UP_COUNT]; /* by enum give_up */
     u64 calls[X86_OP_COUNT];     /* callouts */
 
+    volatile bool inside;      /* translated code runs, or what it calls; for samples */
+    struct places *places;     /* NULL: nobody takes samples */
     struct lockstep *lockstep; /* NULL: translations run alone, joined to each other */
     unsigned hot;              /* runs before a block is translated */
 
@@ -284,6 +286,17 @@ void listing_guest(const struct translator *t, const struct block *b, u64 rip,
 void listing_host(const struct translator *t, const struct translation *tr,
                   const struct vm_trace *to);
 void listing_trace(const struct translator *t, const struct block *b, const struct translation *tr);
+
+/* sample.c: which block host code was made from; nothing without samples. */
+int places_create(struct translator *t, struct err *e) must_check;
+void places_destroy(struct translator *t);
+void places_forget(struct translator *t);
+/* tr has been made. */
+void places_note(struct translator *t, const struct translation *tr);
+/* So has a way into it, [start, end), later. indirect: it is entered by way of the table. */
+void places_note_way(struct translator *t, const struct translation *tr, const u8 *start,
+                     const u8 *end, bool indirect);
+void translate_sample(struct vcpu *v, const struct os_sample *s, struct guest_place *at);
 
 /* slot.c: before translated code runs again. */
 void translate_void_slots(struct translator *t);

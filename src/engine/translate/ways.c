@@ -96,6 +96,8 @@ const u8 *way_far(struct translator *t, struct translation *tr)
     if (tr->flags_live)
         emit_restore_flags(&e);
     emit_jump(&e, tr->entry);
+    places_note_way(t, tr, tr->entry_indirect, tr->entry_far, true);
+    places_note_way(t, tr, tr->entry_far, emit_rx(&e, e.p), false);
     t->code_main.at = e.p;
     return tr->entry_far;
 }
@@ -119,6 +121,7 @@ const u8 *way_back(struct translator *t, struct translation *tr)
     if (tr->flags_live)
         emit_restore_flags(&e);
     emit_jump(&e, tr->entry);
+    places_note_way(t, tr, tr->entry_poll, emit_rx(&e, e.p), false);
     t->code_main.at = e.p;
     return tr->entry_poll;
 }

@@ -19,6 +19,7 @@ static void time_end(struct vcpu *v, enum exit_reason r, u64 begun)
 
 int vcpu_io(struct vcpu *v, u16 port, unsigned size, bool write, u32 *value)
 {
+    vcpu_in_tier(v, TIER_MONITOR);
     enum exit_reason why = write ? EXIT_PORT_OUT : EXIT_PORT_IN;
     u64 begun = time_begin(v);
     vcpu_count(v, why);
@@ -42,6 +43,7 @@ static bool own_lapic(struct vcpu *v, u64 addr)
 
 int vcpu_mmio(struct vcpu *v, gpa_t addr, unsigned size, bool write, u64 *value)
 {
+    vcpu_in_tier(v, TIER_MONITOR);
     enum exit_reason why = write ? EXIT_MMIO_WRITE : EXIT_MMIO_READ;
     u64 begun = time_begin(v);
     vcpu_count(v, why);

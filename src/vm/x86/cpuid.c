@@ -7,6 +7,7 @@ enum { HYPERCALL_LEAF_FIRST = 0x40000000, HYPERCALL_LEAF_LAST = 0x4fffffff };
 
 void vcpu_cpuid(struct vcpu *v, const struct x86_state *s, u32 leaf, u32 subleaf, u32 out[4])
 {
+    vcpu_in_tier(v, TIER_MONITOR);
     struct vm *vm = v->vm;
     vcpu_count(v, EXIT_CPUID);
     if (leaf >= HYPERCALL_LEAF_FIRST && leaf <= HYPERCALL_LEAF_LAST && vm->hypercall &&

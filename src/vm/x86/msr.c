@@ -86,6 +86,7 @@ static int unknown(struct vcpu *v, u32 index, bool write)
 
 int vcpu_msr(struct vcpu *v, u32 index, bool write, u64 *value)
 {
+    vcpu_in_tier(v, TIER_MONITOR);
     struct vm *vm = v->vm;
     vcpu_count(v, write ? EXIT_MSR_WRITE : EXIT_MSR_READ);
     if (is_lapic(index) && !(vm->engine->caps & ENGINE_LAPIC))

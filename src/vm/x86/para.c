@@ -14,6 +14,7 @@
 
 int vcpu_hypercall(struct vcpu *v, struct x86_state *s)
 {
+    vcpu_in_tier(v, TIER_MONITOR);
     struct vm *vm = v->vm;
     vcpu_count(v, EXIT_HYPERCALL);
     return vm->hypercall && vm->hypercall->call ? vm->hypercall->call(v, vm->hypercall_ctx, s) : -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The scheduler's account of a thread: waiting for a processor counts, sleeping does not. */
+/* The scheduler's account of a thread: waiting for a processor counts, sleeping does not. Its
+ * samples: running counts, sleeping does not. */
 #include "../cmocka_all.h"
 #include "base/os.h"
 
@@ -47,8 +48,47 @@ static void waiting_for_a_processor_is_delay(void **state)
     sched_setaffinity(0, sizeof old, &old);
 }
 
+static volatile unsigned periods;
+
+static void count_sample(void *ctx, const struct os_sample *s)
+{
+    if (ctx == &periods && s->pc && s->sp)
+        periods += s->periods;
+}
+
+/* Ends when it has run for 50 ms by its samples; how many came while it slept for as long. */
+static void *run_and_sleep(void *ctx)
+{
+    static unsigned asleep;
+    struct os_sampler *s;
+    if (os_sampler_start(&s, 1000000, count_sample, (void *)&periods, NULL))
+        return NULL;
+    while (periods < 50)
+        ;
+    unsigned before = periods;
+    usleep(50000);
+    asleep = periods - before;
+    os_sampler_stop(s);
+    *(unsigned **)ctx = &asleep;
+    return NULL;
+}
+
+static void running_is_sampled(void **state)
+{
+    (void)state;
+    unsigned *asleep = NULL;
+    struct os_thread *t;
+    assert_int_equal(os_thread_create(&t, "sampled", run_and_sleep, &asleep, NULL), 0);
+    os_thread_join(t);
+    assert_non_null(asleep);
+    assert_true(*asleep < 25); /* the last tick's, and what it takes to sleep */
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(waiting_for_a_processor_is_delay)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(waiting_for_a_processor_is_delay),
+        cmocka_unit_test(running_is_sampled),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
