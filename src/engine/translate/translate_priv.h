@@ -218,20 +218,20 @@ struct translator {
                        [SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                    /* cpu.tlb_changes when the slots were voided last */
     u8 last_slot[SLOT_CLASSES][SLOT_SIZES];
-    struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
+    alignas(64) struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct replaced replaced[1 << REPLACED_BITS];
     /* For the kernel, for user code: each of one number of soft.epoch. */
-    struct far_page far[2][1 << FAR_BITS];
+    alignas(64) struct far_page far[2][1 << FAR_BITS];
     u64 far_epoch[2];
     u8 far_env[2]; /* but for the TLB: returns[] hold for it */
-    struct return_to returns[X86_TLB_FILLED][RETURNS];
+    alignas(64) struct return_to returns[X86_TLB_FILLED][RETURNS];
     unsigned far_used[2];
     u16 far_slot[2][1 << FAR_BITS]; /* those in use */
     struct link *links;
     unsigned link_count;
-    struct indirect indirect[1 << INDIRECT_BITS];
+    alignas(64) struct indirect indirect[1 << INDIRECT_BITS];
     /* All zero, and without memory, until it is used. */
-    struct physical physical[1 << PHYSICAL_BITS];
+    alignas(64) struct physical physical[1 << PHYSICAL_BITS];
     void *memory; /* that this lies in */
 };
 
