@@ -68,12 +68,12 @@ static void *map(int fd, size_t size, int protection)
 }
 
 /* Translated code is spread over as many pages as it has, and hosts seldom give huge ones to memory
- * files by themselves. Asking for it copies what is there: not before half of a huge page is used,
+ * files by themselves. Asking for it copies what is there: not before most of a huge page is used,
  * since most guests of a test end long before. Kernels before 6.1 know no such request; small pages
  * are slower, and that is all. */
 void os_code_grown(struct os_code *c, size_t used)
 {
-    while (c->huge + HUGE_PAGE <= c->size && used >= c->huge + HUGE_PAGE / 2) {
+    while (c->huge + HUGE_PAGE <= c->size && used >= c->huge + HUGE_PAGE / 4 * 3) {
         if (madvise(c->rw + c->huge, HUGE_PAGE, COLLAPSE) == 0)
             madvise(c->rx + c->huge, HUGE_PAGE, COLLAPSE);
         c->huge += HUGE_PAGE;

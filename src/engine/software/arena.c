@@ -46,17 +46,18 @@ int arena_init(struct soft *sv, struct err *e)
     a->size_max = half(max);
     a->size = a->code_size = half(MAX(start, (u64)CACHE_MIN));
     a->patience = PATIENCE * cpus;
-    a->base = mem_map(a->size_max);
-    if (!a->base)
+    a->memory = mem_alloc(a->size_max + 64);
+    if (!a->memory)
         return err_set(e, -ENOMEM, "making the block cache of vCPU %u: out of memory",
                        sv->vcpu->index);
+    a->base = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)a->memory, 64);
     arena_reset(a);
     return 0;
 }
 
 void arena_fini(struct arena *a)
 {
-    mem_unmap(a->base, a->size_max);
+    mem_free(a->memory);
 }
 
 /* Gives the pages back, too: it may be long until the cache is as full again. */

@@ -65,6 +65,7 @@ struct block {
 /* Where blocks are. New ones are put at `at`, in what was a hole. */
 struct arena {
     u8 *base, *at, *end;
+    void *memory;
     struct block *hole;            /* list of the following ones, by hash_next */
     unsigned patience;             /* how often it is full before it grows: a start is soon over */
     u64 size, code_size, size_max; /* bytes for blocks, for translations; each at most */

@@ -27,7 +27,7 @@ enum {
     LINKS_MAX = 1 << 20,
     FAR_BITS = 12,        /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,   /* an indirect branch looks up the low bits of its target */
-    PHYSICAL_BITS = 17,   /* and what is not there by its physical address */
+    PHYSICAL_BITS = 16,   /* and what is not there by its physical address */
     CHECK_GROUPS_MAX = 8, /* accesses of a block that share a check */
     HOT = 64,             /* runs before a block is translated */
 };
