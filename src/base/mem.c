@@ -63,11 +63,9 @@ void *mem_alloc_aligned(size_t align, size_t n)
     return p;
 }
 
-enum { HUGE_PAGE = 2 << 20 };
-
 static size_t mapped_size(size_t n)
 {
-    return align_up(n, HUGE_PAGE);
+    return align_up(n, MEM_HUGE_PAGE);
 }
 
 void *mem_map(size_t n)
@@ -75,15 +73,14 @@ void *mem_map(size_t n)
     if (n > SIZE_MAX / 2)
         return NULL;
     n = mapped_size(n);
-    u8 *p = mmap(NULL, n + HUGE_PAGE, PROT_READ | PROT_WRITE,
+    u8 *p = mmap(NULL, n + MEM_HUGE_PAGE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
-    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, HUGE_PAGE);
+    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, MEM_HUGE_PAGE);
     if (start > p)
         munmap(p, (size_t)(start - p));
-    if (start < p + HUGE_PAGE)
-        munmap(start + n, (size_t)(p + HUGE_PAGE - start));
+    munmap(start + n, (size_t)(p + MEM_HUGE_PAGE - start));
     madvise(start, n, MADV_HUGEPAGE); /* refusal is harmless */
     return start;
 }

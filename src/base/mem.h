@@ -37,6 +37,7 @@ void *mem_alloc(size_t n) __attribute__((malloc));
 void *mem_alloc_array(size_t n, size_t size) __attribute__((malloc));
 /* Zeroed and aligned to align, a power of two of at least 8. */
 void *mem_alloc_aligned(size_t align, size_t n) __attribute__((malloc));
+enum { MEM_HUGE_PAGE = 2 << 20 };
 /* Zeroed, in huge pages if the host has any, from the start of one on: for what is used all over.
  * A huge page costs one fault, and one entry in the host's TLB, instead of 512. n is kept by who
  * asks, for mem_unmap(). */

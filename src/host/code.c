@@ -3,7 +3,7 @@
  * is ever writable and executable at once. */
 #include "host/code.h"
 
-#include "base/bits.h"
+#include "base/mem.h"
 #include "base/os.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 
 enum {
     RANGES_MAX = 128,
-    HUGE_PAGE = 2 << 20,
     COLLAPSE = 25, /* MADV_COLLAPSE, which is younger than the C library's headers */
 };
 static struct code_range range[RANGES_MAX]; /* size 0: free */
@@ -46,23 +45,18 @@ unsigned code_ranges(struct code_range *out, unsigned max)
     return n;
 }
 
-/* Huge pages map only what begins with one. */
+/* Huge pages map only what begins with one: the file takes the place of such memory. */
 static void *map(int fd, size_t size, int protection)
 {
-    u8 *p =
-        mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
+    u8 *p = mem_map(size);
+    if (!p) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    if (mmap(p, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
         return p;
-    u8 *start = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)p, HUGE_PAGE);
-    if (start > p)
-        munmap(p, (size_t)(start - p));
-    u8 *end = (u8 *)(uintptr_t)align_up((u64)(uintptr_t)(start + size), 4096);
-    if (end < p + size + HUGE_PAGE)
-        munmap(end, (size_t)(p + size + HUGE_PAGE - end));
-    if (mmap(start, size, protection, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
-        return start;
     int err = errno;
-    munmap(start, size);
+    mem_unmap(p, size);
     errno = err;
     return MAP_FAILED;
 }
@@ -73,10 +67,10 @@ static void *map(int fd, size_t size, int protection)
  * are slower, and that is all. */
 void os_code_grown(struct os_code *c, size_t used)
 {
-    while (c->huge + HUGE_PAGE <= c->size && used >= c->huge + HUGE_PAGE / 4 * 3) {
-        if (madvise(c->rw + c->huge, HUGE_PAGE, COLLAPSE) == 0)
-            madvise(c->rx + c->huge, HUGE_PAGE, COLLAPSE);
-        c->huge += HUGE_PAGE;
+    while (c->huge + MEM_HUGE_PAGE <= c->size && used >= c->huge + MEM_HUGE_PAGE / 4 * 3) {
+        if (madvise(c->rw + c->huge, MEM_HUGE_PAGE, COLLAPSE) == 0)
+            madvise(c->rx + c->huge, MEM_HUGE_PAGE, COLLAPSE);
+        c->huge += MEM_HUGE_PAGE;
     }
 }
 
@@ -94,7 +88,7 @@ int os_code_create(struct os_code *c, size_t size, struct err *e)
     close(fd);
     if (rx == MAP_FAILED) {
         if (rw != MAP_FAILED)
-            munmap(rw, size);
+            mem_unmap(rw, size);
         err_set(e, -err, "mapping %zu bytes of code memory: %s", size, err_name(err));
         if (err == EPERM || err == EACCES)
             err_hint(e, "a security policy forbids executable mappings of memory files here");
@@ -110,7 +104,7 @@ void os_code_destroy(struct os_code *c)
     if (!c->size)
         return;
     forget_range((u64)(uintptr_t)c->rx);
-    munmap(c->rw, c->size);
-    munmap(c->rx, c->size);
+    mem_unmap(c->rw, c->size);
+    mem_unmap(c->rx, c->size);
     *c = (struct os_code){0};
 }
