@@ -285,7 +285,7 @@ static always_inline int soft_interpret(struct soft *sv, const struct block *b)
 /* engine.c: the parts of struct engine_ops that are the same for all. */
 int soft_vm_init(struct vm *vm, const struct soft_engine *engine, struct err *e) must_check;
 void soft_vm_fini(struct vm *vm);
-/* For memory of the engine's own that begins with a zeroed struct soft. */
+/* For a zeroed struct soft in memory of the engine's own. */
 int soft_vcpu_init(struct soft *sv, struct vcpu *v, struct err *e) must_check;
 void soft_vcpu_fini(struct soft *sv);
 void soft_kick(struct vcpu *v);

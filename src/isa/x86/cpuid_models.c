@@ -121,8 +121,8 @@ static void cpuid(u32 leaf, u32 subleaf, u32 r[4])
                      : "a"(leaf), "c"(subleaf));
 }
 
-/* As CPUID, but zeros above the highest leaf, where Intel repeats another one. CPUID is slow where
- * the host is a virtual machine itself, tens of microseconds: nothing is asked for twice. */
+/* As CPUID, but zeros above the highest leaf, where Intel repeats another one. CPUID leaves
+ * to the monitor where the host is a virtual machine itself: nothing is asked for twice. */
 static void host_cpuid(u32 leaf, u32 subleaf, u32 r[4])
 {
     static u32 highest[2]; /* 0: not known; whoever finds out finds the same */
