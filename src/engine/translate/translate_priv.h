@@ -25,7 +25,7 @@ enum {
     WAY_FAR = 4,        /* or from elsewhere */
     SLOW_RUNS_MAX = 16, /* failed checks of a block that make a slow copy worth having */
     LINKS_MAX = 1 << 20,
-    FAR_BITS = 12,        /* of the tables of code pages that far branches look in */
+    FAR_BITS = 14,        /* of the tables of code pages that far branches look in */
     INDIRECT_BITS = 16,   /* an indirect branch looks up the low bits of its target */
     PHYSICAL_BITS = 16,   /* and what is not there by its physical address */
     CHECK_GROUPS_MAX = 8, /* accesses of a block that share a check */
