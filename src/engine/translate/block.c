@@ -131,7 +131,7 @@ static void emit_exits(struct lower *l)
     for (unsigned k = 0; k < l->exits; k++) {
         i64 target = l->exit[k].target;
         emit_land(&l->e, l->exit[k].site);
-        if (live_can_link(l, target)) {
+        if (is_in_page(target)) {
             u64 page = l->b->pa & ~(u64)(PAGE_SIZE - 1);
             t->links[t->link_count] = (struct link){.site = l->exit[k].site,
                                                     .pa = page + (u64)target,
@@ -187,6 +187,8 @@ static void lower_all(struct lower *l, const struct x86_insn *insn, const u8 *by
         l->sets_flags = x86_forms[insn[k].form].flags_written & X86_STATUS_FLAGS;
         l->uses_flags = live_flags_used(&insn[k]) ||
                         (l->sets_flags && (live[k + 1] & ~live_flags_set(&insn[k])));
+        if (l->b->second_page)
+            lower_second_page(l);
         if (copy == COPY_SLOW)
             l->again[k] = l->e.p;
         lower_one(l);
@@ -216,7 +218,7 @@ static enum copy lower_slow_copy(struct lower *l, const struct x86_insn *insn, c
     if (shared && !l->lazy)
         return COPY_QUICK;
     l->e.p = start;
-    l->slows = l->exits = l->fars = l->misses = 0;
+    l->slows = l->exits = l->fars = l->misses = l->torns = 0;
     *l->returns = (struct returning){0};
     return shared ? COPY_QUICK : COPY_ONLY;
 }
@@ -260,6 +262,7 @@ static struct translation *lower_block(struct lower *l, const struct x86_insn *i
     switch_part(l, &t->code_main, &t->code_rest);
     slot_emit_misses(l);
     emit_slows(l);
+    lower_emit_torn(l);
     emit_exits(l);
     lower_emit_fars(l);
     lower_emit_returns(l);

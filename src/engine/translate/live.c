@@ -81,13 +81,6 @@ static bool look_at(struct lower *l, unsigned offset, struct x86_insn *i)
     return x86_decode(i, bytes, n, cfg) == X86_DECODE_OK;
 }
 
-bool live_can_link(struct lower *l, i64 offset)
-{
-    struct x86_insn i;
-    return is_in_page(offset) &&
-           (offset + X86_MAX_INSN <= PAGE_SIZE || look_at(l, (unsigned)offset, &i));
-}
-
 /* Flags of `wanted` that are used from offset on, as far as a few instructions tell. */
 static u32 used_from(struct lower *l, i64 offset, u32 wanted, unsigned *budget)
 {

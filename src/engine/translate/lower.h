@@ -106,6 +106,13 @@ struct lower {
         u32 name;
         u8 env;
     } far[EXITS_MAX];
+    /* Of each copy of a block whose only instruction goes on in the next page: what leaves
+     * when that is another one. */
+    unsigned torns;
+    struct {
+        u8 *site[2];
+        bool flags_saved;
+    } torn[2];
     /* Of the call or return that ends each copy, open: the landing's place in the code that notes
      * it, and its way on; the branch when it is not where the newest call came from. */
     struct returning {
@@ -218,9 +225,6 @@ u32 live_flags_set(const struct x86_insn *i);
 /* It leaves arithmetic flags alone although a handler may be called for it. */
 bool live_is_transparent(const struct x86_insn *i);
 u32 live_at(struct lower *l, i64 offset);
-/* May a branch to there be joined with its target? Not if that goes on in another page, which is
- * looked up each time as it may be another one tomorrow. */
-bool live_can_link(struct lower *l, i64 offset);
 u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 
 /* lower_control.c: to the target in T0, which may be anywhere. It, and exit_jump, find the flags in
@@ -228,7 +232,10 @@ u32 live_before(struct lower *l, const struct x86_insn *i, i64 next, u32 after);
 void lower_indirect(struct lower *l, u32 name);
 /* To an offset from the page, which may be in another one: name is of the instruction. */
 void lower_far(struct lower *l, i64 target, u8 env, u32 name);
+/* Is the page where the block's only instruction goes on still the one that it was made for? */
+void lower_second_page(struct lower *l);
 /* Behind the block. */
+void lower_emit_torn(struct lower *l);
 void lower_emit_fars(struct lower *l);
 void lower_emit_landing(struct lower *l);
 void lower_emit_returns(struct lower *l);

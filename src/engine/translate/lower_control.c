@@ -17,41 +17,49 @@ void lower_indirect(struct lower *l, u32 name)
     emit_through_table(&l->e);
 }
 
-/* A target whose instruction may go on in another page is looked up each time. */
-static bool is_whole(i64 target)
-{
-    return (target & (PAGE_SIZE - 1)) + X86_MAX_INSN <= PAGE_SIZE;
-}
-
-/* T0 = linear page of the target. It is compared with the page that the table has there, and that
- * one's number with the physical page that the branch was joined to: both are patched. */
-static void emit_far(struct lower *l, unsigned n, bool user)
+/* T0 = linear page. Open jumps of when the table does not have it, or as another one than the
+ * physical page of that number, the last four bytes before the second jump. */
+static void emit_page_check(struct lower *l, u8 env, i32 number, u8 *site[2])
 {
     struct emit *e = &l->e;
-    i32 table = AT(far) + (user ? (i32)sizeof l->t->far[0] : 0);
+    i32 table = AT(far) + (is_user(env) ? (i32)sizeof l->t->far[0] : 0);
     _Static_assert(sizeof(struct far_page) == 16, "see the shift and mask");
     EMIT(e, 0x45, 0x8b, 0xda, 0x41, 0xc1, 0xeb, 0x08, 0x41, 0x81,
          0xe3); /* mov r11d, r10d; shr 8; and */
     emit32(e, ((1u << FAR_BITS) - 1) << 4);
     emit_table(e, 0x3b, T0, 0, table + (i32)offsetof(struct far_page, linear));
-    l->far[n].site[0] = emit_jcc_open(e, CC_NE);
+    site[0] = emit_jcc_open(e, CC_NE);
     emit_table(e, 0x81, 7, 0, table + (i32)offsetof(struct far_page, number)); /* cmp [..], imm32 */
-    emit32(e, FAR_NOWHERE);
-    l->far[n].site[1] = emit_jcc_open(e, CC_NE);
-    emit_store(e, T0, AT(page));
-    l->far[n].jump = emit_jump_open(e);
+    emit32(e, (u32)number);
+    site[1] = emit_jcc_open(e, CC_NE);
 }
-_Static_assert(AT(page) >= -128, "see FAR_NUMBER");
+
+void lower_second_page(struct lower *l)
+{
+    lower_spoil_flags(l);
+    emit_load(&l->e, T0, AT(page));
+    lower_sum(l, T0, T0, PAGE_SIZE);
+    emit_page_check(l, l->env, (i32)(l->b->second_page >> 12), l->torn[l->torns].site);
+    l->torn[l->torns++].flags_saved = l->flags_saved;
+    l->in_t0 = -1;
+}
+
+void lower_emit_torn(struct lower *l)
+{
+    for (unsigned k = 0; k < l->torns; k++) {
+        emit_land(&l->e, l->torn[k].site[0]);
+        emit_land(&l->e, l->torn[k].site[1]);
+        if (l->torn[k].flags_saved)
+            emit_restore_flags(&l->e);
+        emit_set_arg(&l->e, l->b->pa & (PAGE_SIZE - 1));
+        emit_jump(&l->e, l->t->exit_at);
+    }
+}
 
 void lower_far(struct lower *l, i64 target, u8 env, u32 name)
 {
     i64 page = target & ~(i64)(PAGE_SIZE - 1);
     emit_load(&l->e, T0, AT(page));
-    if (!is_whole(target)) {
-        lower_sum(l, T0, T0, (i32)target);
-        lower_indirect(l, name);
-        return;
-    }
     l->flags_live = true;
     lower_spoil_flags(l);
     if (page)
@@ -60,8 +68,11 @@ void lower_far(struct lower *l, i64 target, u8 env, u32 name)
     l->far[n].offset = (unsigned)(target - page);
     l->far[n].name = name;
     l->far[n].env = env;
-    emit_far(l, n, is_user(env));
+    emit_page_check(l, env, FAR_NOWHERE, l->far[n].site); /* the number is patched, and the jump */
+    emit_store(&l->e, T0, AT(page));
+    l->far[n].jump = emit_jump_open(&l->e);
 }
+_Static_assert(AT(page) >= -128, "see FAR_NUMBER");
 
 void lower_emit_fars(struct lower *l)
 {
@@ -120,7 +131,7 @@ _Static_assert(RETURNS == 32 && sizeof(struct return_to) == 16,
 static void note_call(struct lower *l)
 {
     struct emit *e = &l->e;
-    if (!is_whole((i64)l->next) || l->next >= PAGE_SIZE)
+    if (l->next >= PAGE_SIZE)
         return;
     lower_spoil_flags(l); /* T1 is spoiled if it does */
     emit_top(l, 0xb6, T0);

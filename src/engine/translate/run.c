@@ -60,6 +60,14 @@ static void note_far_page(struct translator *t, unsigned user, u64 linear, u64 p
     *f = (struct far_page){linear & ~(u64)(PAGE_SIZE - 1), pa >> 12};
 }
 
+/* Where b's instruction goes on, was found with it; its translation looks there. */
+static void note_second_page(struct translator *t, const struct block *b, u8 env)
+{
+    u64 next = (t->soft.cpu.s.rip | (PAGE_SIZE - 1)) + 1;
+    if (unlikely(b->second_page))
+        note_far_page(t, is_user(env), env & ENV_32 ? (u32)next : next, b->second_page);
+}
+
 /* One that nobody returns to, or finds nothing that is known. */
 static void forget_returns(struct translator *t, unsigned tlb)
 {
@@ -239,8 +247,7 @@ static void replace(struct translator *t, const struct block *b)
 {
     struct translation *tr = b->translation;
     struct replaced *r = replaced_slot(t, b);
-    if (!r->translation || r->pa != b->pa || r->key != b->key || r->translation->env != tr->env ||
-        b->second_page)
+    if (!r->translation || r->pa != b->pa || r->key != b->key || r->translation->env != tr->env)
         return;
     const struct translation *old = r->translation;
     patch_jump(t, old->entry, tr->entry);
@@ -302,7 +309,7 @@ static bool has_room(struct translator *t)
 
 static bool is_untranslatable(struct translator *t, const struct block *b, u8 env)
 {
-    enum give_up why = b->second_page && (env & ENV_32)     ? GIVE_UP_TWO_PAGES
+    enum give_up why = b->second_page >> 12 > INT32_MAX     ? GIVE_UP_TWO_PAGES
                        : (env & ENV_TLB) == X86_TLB_CHECKED ? GIVE_UP_CHECKED
                        : !has_room(t)                       ? GIVE_UP_NO_ROOM
                                                             : GIVE_UP_COUNT;
@@ -336,7 +343,7 @@ static void remember(struct translator *t, u64 rip, const struct block *b)
     struct translation *tr = b->translation;
     t->indirect[rip & mask_low(INDIRECT_BITS)] =
         (struct indirect){.host = way_indirect(t, tr), .rip = rip, .context = t->context};
-    if (b->second_page || b->pa >> (GENERATION_SHIFT - 8))
+    if (b->pa >> (GENERATION_SHIFT - 8))
         return;
     note_far_page(t, is_user(tr->env), rip, b->pa);
     t->physical[(b->pa ^ b->pa >> 12) & mask_low(PHYSICAL_BITS)] =
@@ -350,7 +357,7 @@ static void join_far(struct translator *t, const struct block *b, struct transla
 {
     const struct link *k = &t->links[t->target];
     u64 number = b->pa >> 12;
-    if (tr->env != k->env || b->second_page || number > INT32_MAX)
+    if (tr->env != k->env || number > INT32_MAX)
         return;
     note_far_page(t, is_user(tr->env), rip, b->pa);
     store32(k->site - FAR_NUMBER, (u32)number);
@@ -368,7 +375,7 @@ static void join(struct translator *t, const struct block *b, struct translation
         join_far(t, b, tr, rip);
     } else if (t->kind == EXIT_LINK) {
         const struct link *k = &t->links[t->arg];
-        if (b->pa == k->pa && tr->env == k->env && !b->second_page)
+        if (b->pa == k->pa && tr->env == k->env)
             patch_rel32(k->site, k->site - t->code.rw + t->code.rx,
                         k->landing    ? way_far(t, tr)
                         : k->backward ? way_back(t, tr)
@@ -477,6 +484,7 @@ int translate_blocks(struct soft *sv)
         if (tr) {
             from.interpreted = false;
             set_context(t, env);
+            note_second_page(t, b, env);
             join(t, b, tr, cpu->s.rip);
             r = unlikely(t->lockstep) ? lockstep_run(t, b, tr, run_native) : run_native(t, tr);
         } else {

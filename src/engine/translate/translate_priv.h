@@ -70,7 +70,7 @@ _Static_assert(X86_TLB_COUNT - 1 == ENV_TLB, "it has two bits");
     X(CONTROL, "instruction: far, or a rare branch")                                               \
     X(ADDRESS, "instruction: address of a rare form")                                              \
     X(OTHER, "instruction: other")                                                                 \
-    X(TWO_PAGES, "block: crosses a page")                                                          \
+    X(TWO_PAGES, "block: crosses to a page far up in memory")                                      \
     X(CHECKED, "block: run while every access is looked at")                                       \
     X(NO_ROOM, "block: no room for code")                                                          \
     X(CHANGED, "block: its bytes were being written")
