@@ -10,6 +10,7 @@
 #include "machine/smbios.h"
 
 #include <errno.h>
+#include <string.h>
 
 int firmware_build_tables(struct machine *m, const struct machine_config *c, struct err *e)
 {
@@ -121,6 +122,19 @@ static int start_processors(struct machine *m, struct err *e)
     return 0;
 }
 
+/* Guest memory is zero before the first start: then most pages of the area need not be touched, and
+ * so need no memory. */
+static int write_tables(struct machine *m)
+{
+    enum { PAGE = 4096 };
+    static const u8 zero[PAGE];
+    int r = 0;
+    for (u64 at = 0; at < PC_TABLES_SIZE && !r; at += PAGE)
+        if (m->started || memcmp(m->tables + at, zero, PAGE) != 0)
+            r = guest_memory_write(m->vm->memory, gpa(PC_TABLES + at), m->tables + at, PAGE);
+    return r;
+}
+
 int firmware_start(struct machine *m, struct err *e)
 {
     /* Requests in flight would still write to memory that the kernel is loaded into again. */
@@ -132,7 +146,7 @@ int firmware_start(struct machine *m, struct err *e)
         device_quiesce(m->device[i], false);
     int r = configure_pci(m, e);
     if (!r)
-        r = guest_memory_write(m->vm->memory, gpa(PC_TABLES), m->tables, PC_TABLES_SIZE);
+        r = write_tables(m);
     if (!r)
         r = start_processors(m, e);
     m->started = true;

@@ -269,6 +269,8 @@ void translate_killed(struct soft *sv, struct block *b)
 void translate_emptied(struct soft *sv)
 {
     struct translator *t = translator_of(sv);
+    if (!t->code_first)
+        return;
     t->generation += BIT(GENERATION_SHIFT);
     if (!t->generation) { /* an old one comes again */
         t->generation = BIT(GENERATION_SHIFT);
@@ -284,6 +286,18 @@ void translate_emptied(struct soft *sv)
     t->kind = EXIT_RESULT; /* nothing to join */
     for (unsigned k = 0; k < ARRAY_LEN(t->indirect); k++)
         t->indirect[k].host = t->exit_jump;
+}
+
+/* The routines and tables of t, for its first translation: guests that end before they need one,
+ * and all until then, do without that memory. */
+static void prepare(struct translator *t)
+{
+    if (likely(t->code_first))
+        return;
+    translate_routines(t);
+    for (unsigned k = 0; k < 1u << FAR_BITS; k++)
+        t->far[0][k].linear = t->far[1][k].linear = FAR_NONE;
+    translate_emptied(&t->soft);
 }
 
 /* --- Finding the way --- */
@@ -303,6 +317,7 @@ static bool part_has_room(struct translator *t, struct code_part *p)
 
 static bool has_room(struct translator *t)
 {
+    prepare(t);
     return part_has_room(t, &t->code_main) && part_has_room(t, &t->code_rest) &&
            t->link_count + EXITS_MAX + 2 <= LINKS_MAX;
 }
@@ -429,7 +444,7 @@ static int run_native(struct translator *t, const struct translation *tr)
 /* Room ran out: everything goes, between blocks. */
 static struct block *make_room(struct translator *t, struct block *b, int *r)
 {
-    if (likely(has_room(t)))
+    if (likely(!t->code_first || has_room(t)))
         return b;
     block_cache_full(&t->soft);
     return block_find(&t->soft, r);

@@ -53,10 +53,6 @@ static int make_code(struct translator *t, struct err *e)
     t->refill = translate_refill;
     unsigned hot = t->soft.svm->vm->config.code_hot;
     t->hot = hot ? hot : HOT;
-    translate_routines(t);
-    for (unsigned k = 0; k < 1u << FAR_BITS; k++)
-        t->far[0][k].linear = t->far[1][k].linear = FAR_NONE;
-    translate_emptied(&t->soft);
     return 0;
 }
 

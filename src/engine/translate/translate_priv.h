@@ -212,6 +212,9 @@ struct translator {
     } code_main, code_rest;
     u8 *code_first, *code_next; /* the first chunk, behind the routines below; the next free one */
     u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
+    struct link *links;
+    unsigned link_count;
+    void *memory; /* that all this lies in */
     void (*enter)(struct translator *, const u8 *host);
     const u8 *do_refill, *do_refill_for_slot, *do_callout, *exit_link, *exit_at, *exit_jump,
         *exit_far, *exit_landing, *exit_slow;
@@ -219,6 +222,8 @@ struct translator {
                        [SLOT_SIZES]; /* page of T0 into the slot T1; T0 = offset, or large */
     u64 slots_at;                    /* cpu.tlb_changes when the slots were voided last */
     u8 last_slot[SLOT_CLASSES][SLOT_SIZES];
+    /* From here on all is zero, and without memory, until code is translated: a page of memory that
+     * the host has to find takes half of the time that a guest needs to start. */
     alignas(64) struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct replaced replaced[1 << REPLACED_BITS];
     /* For the kernel, for user code: each of one number of soft.epoch. */
@@ -228,12 +233,8 @@ struct translator {
     alignas(64) struct return_to returns[X86_TLB_FILLED][RETURNS];
     unsigned far_used[2];
     u16 far_slot[2][1 << FAR_BITS]; /* those in use */
-    struct link *links;
-    unsigned link_count;
     alignas(64) struct indirect indirect[1 << INDIRECT_BITS];
-    /* All zero, and without memory, until it is used. */
     alignas(64) struct physical physical[1 << PHYSICAL_BITS];
-    void *memory; /* that this lies in */
 };
 
 enum { RSP_AT = offsetof(struct translator, soft) };
