@@ -317,7 +317,6 @@ static bool part_has_room(struct translator *t, struct code_part *p)
 
 static bool has_room(struct translator *t)
 {
-    prepare(t);
     return part_has_room(t, &t->code_main) && part_has_room(t, &t->code_rest) &&
            t->link_count + EXITS_MAX + 2 <= LINKS_MAX;
 }
@@ -339,7 +338,10 @@ static struct translation *ready(struct translator *t, struct block *b, u8 env)
 {
     if (b->translation && b->translation->env == env)
         return b->translation;
-    if (++b->heat < t->hot || is_untranslatable(t, b, env))
+    if (++b->heat < t->hot)
+        return NULL;
+    prepare(t);
+    if (is_untranslatable(t, b, env))
         return NULL;
     b->heat = 0;
     if (b->translation)
