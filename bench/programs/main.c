@@ -97,14 +97,15 @@ static uint64_t time_of(bench_run *run, uint64_t n)
  * repeated: one pause of the machine would make samples of a few iterations. */
 static uint64_t calibrate(bench_run *run, uint64_t target, uint64_t *check)
 {
+    enum { LONG = 20 }; /* samples */
     uint64_t first = now();
     *check = run(1);
-    if (now() - first >= 20 * target)
+    if (now() - first >= LONG * target)
         return 1; /* so long that a trial would say no more */
     for (uint64_t n = 1;;) {
         uint64_t took = time_of(run, n);
-        if (took >= target / 8) {
-            uint64_t again = took < 20 * target ? time_of(run, n) : took;
+        if (took >= target / 8 && took < LONG * target) {
+            uint64_t again = time_of(run, n);
             took = again < took ? again : took;
         }
         if (took >= target / 8) {
