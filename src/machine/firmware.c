@@ -10,7 +10,6 @@
 #include "machine/smbios.h"
 
 #include <errno.h>
-#include <string.h>
 
 int firmware_build_tables(struct machine *m, const struct machine_config *c, struct err *e)
 {
@@ -130,7 +129,7 @@ static int write_tables(struct machine *m)
     static const u8 zero[PAGE];
     int r = 0;
     for (u64 at = 0; at < PC_TABLES_SIZE && !r; at += PAGE)
-        if (m->started || memcmp(m->tables + at, zero, PAGE) != 0)
+        if (m->started || mem_compare(m->tables + at, zero, PAGE) != 0)
             r = guest_memory_write(m->vm->memory, gpa(PC_TABLES + at), m->tables + at, PAGE);
     return r;
 }
