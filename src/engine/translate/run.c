@@ -63,9 +63,10 @@ static void note_far_page(struct translator *t, unsigned user, u64 linear, u64 p
 /* Where b's instruction goes on, was found with it; its translation looks there. */
 static void note_second_page(struct translator *t, const struct block *b, u8 env)
 {
+    if (likely(!b->second_page))
+        return;
     u64 next = (t->soft.cpu.s.rip | (PAGE_SIZE - 1)) + 1;
-    if (unlikely(b->second_page))
-        note_far_page(t, is_user(env), env & ENV_32 ? (u32)next : next, b->second_page);
+    note_far_page(t, is_user(env), env & ENV_32 ? (u32)next : next, b->second_page);
 }
 
 /* One that nobody returns to, or finds nothing that is known. */
@@ -270,7 +271,7 @@ void translate_emptied(struct soft *sv)
 {
     struct translator *t = translator_of(sv);
     if (!t->code_first)
-        return;
+        return; /* nothing was made */
     t->generation += BIT(GENERATION_SHIFT);
     if (!t->generation) { /* an old one comes again */
         t->generation = BIT(GENERATION_SHIFT);

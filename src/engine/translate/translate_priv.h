@@ -210,8 +210,9 @@ struct translator {
     struct code_part {
         u8 *at, *end; /* of the chunk that is being filled */
     } code_main, code_rest;
-    u8 *code_first, *code_next; /* the first chunk, behind the routines below; the next free one */
-    u8 *scratch;                /* BLOCK_CODE_MAX bytes for code that nobody runs */
+    /* The first chunk, behind the routines below, NULL until they are made; the next free one. */
+    u8 *code_first, *code_next;
+    u8 *scratch; /* BLOCK_CODE_MAX bytes for code that nobody runs */
     struct link *links;
     unsigned link_count;
     void *memory; /* that all this lies in */
@@ -223,7 +224,7 @@ struct translator {
     u64 slots_at;                    /* cpu.tlb_changes when the slots were voided last */
     u8 last_slot[SLOT_CLASSES][SLOT_SIZES];
     /* From here on all is zero, and without memory, until code is translated: a page of memory that
-     * the host has to find takes half of the time that a guest needs to start. */
+     * the host has to find can take half of the time that a guest needs to start. */
     alignas(64) struct page_slot slot[SLOT_CLASSES][SLOT_SIZES][SLOTS];
     struct replaced replaced[1 << REPLACED_BITS];
     /* For the kernel, for user code: each of one number of soft.epoch. */
